@@ -1,8 +1,91 @@
 package build
 
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"go.podman.io/common/libimage"
+	"go.podman.io/storage"
+)
+
 // StoreOptions says where images are kept; the zero value is the user's
 // ordinary containers/storage, which podman and buildah show too.
 type StoreOptions struct {
 	Root, RunRoot, Driver string
 	DriverOptions         []string
+	RegistriesConf        string // see [Registry]; short names are resolved by it
+}
+
+// Store is an open containers/storage.
+type Store struct {
+	store    storage.Store
+	registry Registry // for what takes no Registry of its own
+}
+
+// OpenStore opens the store that o names, and makes it if it is not there.
+// The caller must Close it.
+func OpenStore(o StoreOptions) (*Store, error) {
+	so, err := o.resolve()
+	if err != nil {
+		return nil, err
+	}
+	s, err := storage.GetStore(so)
+	if err != nil {
+		return nil, fmt.Errorf("opening the image store %s: %w", so.GraphRoot, err)
+	}
+	return &Store{store: s, registry: Registry{RegistriesConf: o.RegistriesConf}}, nil
+}
+
+// resolve fills what o leaves open from storage.conf. As with podman, a root
+// of one's own drops the driver and options configured for the default one,
+// and keeps its run-time state beside it.
+func (o StoreOptions) resolve() (storage.StoreOptions, error) {
+	so, err := storage.DefaultStoreOptions()
+	if err != nil {
+		return so, fmt.Errorf("reading the storage configuration: %w", err)
+	}
+	if o.Root != "" {
+		if so.GraphRoot, err = filepath.Abs(o.Root); err != nil {
+			return so, fmt.Errorf("finding the image store %s: %w", o.Root, err)
+		}
+		so.GraphDriverName, so.GraphDriverOptions, so.ImageStore = "", nil, ""
+		so.RunRoot = filepath.Join(so.GraphRoot, "run")
+	}
+	if o.RunRoot != "" {
+		if so.RunRoot, err = filepath.Abs(o.RunRoot); err != nil {
+			return so, fmt.Errorf("finding the store's run-time directory %s: %w", o.RunRoot, err)
+		}
+	}
+	if o.Driver != "" {
+		if o.Driver != so.GraphDriverName {
+			so.GraphDriverOptions = nil
+		}
+		so.GraphDriverName = o.Driver
+	}
+	so.GraphDriverOptions = append(so.GraphDriverOptions, o.DriverOptions...)
+	return so, nil
+}
+
+// Close unmounts what the store has mounted and lets go of it.
+func (s *Store) Close() error {
+	_, err := s.store.Shutdown(false)
+	if errors.Is(err, storage.ErrLayerUsedByContainer) {
+		// Another process works on a container of this store; its mounts are its own.
+		err = nil
+	}
+	s.store.Free()
+	if err != nil {
+		return fmt.Errorf("closing the image store %s: %w", s.store.GraphRoot(), err)
+	}
+	return nil
+}
+
+// runtime is libimage's view of the store: names, lists, removal.
+func (s *Store) runtime(r Registry) (*libimage.Runtime, error) {
+	rt, err := libimage.RuntimeFromStore(s.store, &libimage.RuntimeOptions{SystemContext: r.SystemContext()})
+	if err != nil {
+		return nil, fmt.Errorf("reading the image store %s: %w", s.store.GraphRoot(), err)
+	}
+	return rt, nil
 }
