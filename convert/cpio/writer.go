@@ -1,0 +1,162 @@
+package cpio
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+var (
+	// ErrTooLarge is a file of 4 GiB or more: newc stores sizes in 32 bits.
+	ErrTooLarge = errors.New("too large for a cpio archive, which holds less than 4 GiB a file")
+	// ErrNameTooLong is a name or symlink target that the kernel would skip.
+	ErrNameTooLong = errors.New("longer than the 4095 bytes that the kernel unpacks")
+	// ErrWriteTooLong is more content than the header has promised.
+	ErrWriteTooLong = errors.New("more bytes than the header says")
+)
+
+const (
+	// MaxSize is the largest file that newc can hold.
+	MaxSize = math.MaxUint32
+	pathMax = 4096 // PATH_MAX, with the NUL
+
+	headerSize  = 110
+	trailerName = "TRAILER!!!"
+
+	// TrailerSize is the length of the entry that ends an archive.
+	TrailerSize = 124
+)
+
+// Header describes one entry.
+type Header struct {
+	Name         string // relative, without "./"
+	Mode         uint32 // st_mode
+	UID, GID     uint32
+	ModTime      uint32 // seconds since the epoch
+	Size         int64  // of the content that follows; of a symlink the length of its target
+	Major, Minor uint32 // of a device
+
+	// Ino, DevMajor, DevMinor and Links say which entries are one file: those
+	// that agree in the first three where Links is 2 or more. Links must be the
+	// number of such entries.
+	Ino                uint32
+	DevMajor, DevMinor uint32
+	Links              uint32
+}
+
+// Writer writes an archive. After an error it writes no more.
+type Writer struct {
+	w    io.Writer
+	n    int64 // written
+	left int64 // of the entry's content
+	err  error
+	buf  [headerSize + pathMax + 3]byte
+}
+
+// NewWriter returns a Writer whose archive starts where w stands, which the
+// kernel wants to be a multiple of 4.
+func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
+
+// WriteHeader starts an entry; the one before must be complete.
+func (w *Writer) WriteHeader(h *Header) error {
+	if w.err != nil {
+		return w.err
+	}
+	if err := h.check(); err != nil {
+		return fmt.Errorf("writing cpio entry %q: %w", h.Name, err)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	w.header(h)
+	w.left = h.Size
+	return w.err
+}
+
+func (h *Header) check() error {
+	switch {
+	case h.Size > MaxSize:
+		return fmt.Errorf("%d bytes: %w", h.Size, ErrTooLarge)
+	case h.Size < 0:
+		return fmt.Errorf("negative size %d", h.Size)
+	case len(h.Name) >= pathMax:
+		return fmt.Errorf("its name is %w", ErrNameTooLong)
+	case h.Mode&0o170000 == 0o120000 && h.Size >= pathMax:
+		return fmt.Errorf("its target is %w", ErrNameTooLong)
+	case h.Name == "" || h.Name == trailerName:
+		return errors.New("no name that an archive can hold")
+	}
+	return nil
+}
+
+// header writes the 110 bytes, the name, its NUL and the padding.
+func (w *Writer) header(h *Header) {
+	b := append(w.buf[:0], "070701"...)
+	for _, v := range [...]uint32{
+		h.Ino, h.Mode, h.UID, h.GID, h.Links, h.ModTime, uint32(h.Size), //nolint:gosec // checked
+		h.DevMajor, h.DevMinor, h.Major, h.Minor, uint32(len(h.Name) + 1), 0, //nolint:gosec // below PATH_MAX
+	} {
+		b = appendHex(b, v)
+	}
+	b = append(b, h.Name...)
+	b = append(b, 0)
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	w.write(b)
+}
+
+// appendHex appends v as newc has it: eight digits.
+func appendHex(b []byte, v uint32) []byte {
+	const digits = "0123456789abcdef"
+	for shift := 28; shift >= 0; shift -= 4 {
+		b = append(b, digits[v>>shift&15])
+	}
+	return b
+}
+
+// Write writes content of the current entry.
+func (w *Writer) Write(p []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
+	if int64(len(p)) > w.left {
+		return 0, ErrWriteTooLong
+	}
+	w.left -= int64(len(p))
+	return w.write(p), w.err
+}
+
+// Flush ends the current entry and pads it. The archive may be cut here: the
+// kernel takes each piece as an archive of its own.
+func (w *Writer) Flush() error {
+	if w.err != nil {
+		return w.err
+	}
+	if w.left > 0 {
+		w.err = fmt.Errorf("cpio entry ends %d bytes early: %w", w.left, io.ErrUnexpectedEOF)
+		return w.err
+	}
+	var zeros [3]byte
+	if pad := (4 - w.n%4) % 4; pad > 0 {
+		w.write(zeros[:pad])
+	}
+	return w.err
+}
+
+// Close ends the archive with its trailer. It does not close the writer beneath.
+func (w *Writer) Close() error {
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	w.header(&Header{Name: trailerName, Links: 1})
+	return w.err
+}
+
+func (w *Writer) write(p []byte) int {
+	n, err := w.w.Write(p)
+	w.n += int64(n)
+	w.err = err
+	return n
+}

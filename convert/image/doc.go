@@ -1,0 +1,12 @@
+// Package image opens an image of any transport that containers/image knows
+// and gives its layers as plain tars with random access.
+//
+//	img, err := image.Open(ctx, "docker://registry.example/compute:1", image.Options{})
+//	defer img.Close()
+//	for _, l := range img.Layers { … l.Tar … }
+//
+// Layers are fetched and decompressed side by side into unlinked spool files,
+// and checked against their digest and their diffID to the last byte on the
+// way. Layers of a local store come as they are. With convert/… packages below
+// it nothing else knows about registries.
+package image

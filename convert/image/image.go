@@ -1,0 +1,178 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/image"
+	"go.podman.io/image/v5/manifest"
+	"go.podman.io/image/v5/signature"
+	"go.podman.io/image/v5/transports"
+	"go.podman.io/image/v5/transports/alltransports"
+	"go.podman.io/image/v5/types"
+)
+
+// Options says how to reach the image and which of several to take.
+type Options struct {
+	System   *types.SystemContext // registries, credentials, TLS; nil: the usual places
+	Platform string               // OS/ARCH[/VARIANT]; "": the host's of an index, else what there is
+	TempDir  string               // for spooled layers; "": /var/tmp
+
+	// Policy decides which images may be used; nil accepts all.
+	Policy *signature.Policy
+
+	// Progress, where it is set, is called after each layer, from one goroutine at a time.
+	Progress func(done, total int)
+}
+
+// Image is one image of one platform.
+type Image struct {
+	Name   string        // as people would name it, without places of this machine
+	Digest digest.Digest // of its manifest
+	ID     digest.Digest // of its configuration
+	Config v1.Image
+	Layers []Layer // the lowest first
+}
+
+// Layer is one layer of an image.
+type Layer struct {
+	Digest digest.Digest // as the image's transport stores it
+	DiffID digest.Digest // of the plain tar
+	Size   int64         // of the plain tar, in bytes
+	Tar    *os.File      // the plain tar; read it through ReadAt
+}
+
+// Platform is the image's own, as OS/ARCH[/VARIANT].
+func (img *Image) Platform() string { return platformOf(img.Config.OS, img.Config.Architecture, img.Config.Variant) }
+
+func platformOf(parts ...string) string {
+	return strings.TrimRight(strings.Join(parts, "/"), "/")
+}
+
+// Close releases the layers.
+func (img *Image) Close() error {
+	var errs []error
+	for _, l := range img.Layers {
+		if l.Tar != nil {
+			errs = append(errs, l.Tar.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Open fetches the image that ref names with its transport: docker://, oci:,
+// oci-archive:, docker-archive:, dir: or containers-storage:.
+func Open(ctx context.Context, ref string, o Options) (*Image, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r, err := alltransports.ParseImageName(ref)
+	if err != nil {
+		return nil, fmt.Errorf("opening image %s: %w", ref, err)
+	}
+	name := displayName(r)
+	img, err := open(ctx, r, o)
+	if err != nil {
+		return nil, fmt.Errorf("reading image %s: %w", name, err)
+	}
+	img.Name = name
+	return img, nil
+}
+
+func open(ctx context.Context, r types.ImageReference, o Options) (*Image, error) {
+	src, err := r.NewImageSource(ctx, o.System)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	sel, err := selectImage(ctx, src, o)
+	if err != nil {
+		return nil, err
+	}
+	img := &Image{Digest: sel.digest, ID: sel.image.ConfigInfo().Digest, Config: *sel.config}
+	f := fetcher{src: src, o: o, instance: sel.instance}
+	if img.Layers, err = f.layers(ctx, sel); err != nil {
+		return nil, errors.Join(err, img.Close())
+	}
+	return img, nil
+}
+
+// selected is the one image of a source that the options ask for.
+type selected struct {
+	image    types.Image
+	instance *digest.Digest // nil where the source is not an index
+	digest   digest.Digest
+	config   *v1.Image
+}
+
+func selectImage(ctx context.Context, src types.ImageSource, o Options) (*selected, error) {
+	top := image.UnparsedInstance(src, nil)
+	if err := o.allow(ctx, top); err != nil {
+		return nil, err
+	}
+	blob, mime, err := top.Manifest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &selected{}
+	unparsed := top
+	if manifest.MIMETypeIsMultiImage(mime) {
+		d, err := chooseInstance(blob, mime, o)
+		if err != nil {
+			return nil, err
+		}
+		s.instance = &d
+		unparsed = image.UnparsedInstance(src, &d)
+		if blob, _, err = unparsed.Manifest(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if s.digest, err = manifest.Digest(blob); err != nil {
+		return nil, err
+	}
+	if s.image, err = image.FromUnparsedImage(ctx, o.System, unparsed); err != nil {
+		return nil, err
+	}
+	if s.config, err = s.image.OCIConfig(ctx); err != nil {
+		return nil, fmt.Errorf("reading its configuration: %w", err)
+	}
+	return s, o.checkPlatform(s.config)
+}
+
+func chooseInstance(blob []byte, mime string, o Options) (digest.Digest, error) {
+	list, err := manifest.ListFromBlob(blob, mime)
+	if err != nil {
+		return "", fmt.Errorf("reading its index: %w", err)
+	}
+	d, err := list.ChooseInstance(o.System)
+	if err == nil {
+		return d, nil
+	}
+	var have []string
+	for _, d := range list.Instances() {
+		if inst, err := list.Instance(d); err == nil && inst.ReadOnly.Platform != nil {
+			p := inst.ReadOnly.Platform
+			have = append(have, platformOf(p.OS, p.Architecture, p.Variant))
+		}
+	}
+	return "", fmt.Errorf("the index has no image for %s; it has %s", o.platformName(), strings.Join(have, ", "))
+}
+
+// displayName leaves out what names a place of this machine's store.
+func displayName(r types.ImageReference) string {
+	if named := r.DockerReference(); named != nil {
+		return named.String()
+	}
+	name := transports.ImageName(r)
+	if rest, ok := strings.CutPrefix(name, "containers-storage:["); ok {
+		_, id, _ := strings.Cut(rest, "]")
+		return strings.TrimPrefix(id, "@")
+	}
+	return name
+}

@@ -1,0 +1,213 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/manifest"
+	"go.podman.io/image/v5/pkg/blobinfocache/none"
+	"go.podman.io/image/v5/pkg/compression"
+	"go.podman.io/image/v5/types"
+	"golang.org/x/sync/errgroup"
+)
+
+// atOnce is how many layers are fetched side by side.
+const atOnce = 4
+
+// fetcher brings the layers of one image to where they can be read at random.
+type fetcher struct {
+	src      types.ImageSource
+	o        Options
+	instance *digest.Digest
+
+	mu   sync.Mutex
+	done int
+}
+
+func (f *fetcher) layers(ctx context.Context, sel *selected) ([]Layer, error) {
+	infos, err := f.src.LayerInfosForCopy(ctx, f.instance)
+	if err != nil {
+		return nil, fmt.Errorf("listing its layers: %w", err)
+	}
+	if infos == nil {
+		infos = sel.image.LayerInfos()
+	}
+	diffIDs := sel.config.RootFS.DiffIDs
+	if len(infos) != len(diffIDs) {
+		return nil, fmt.Errorf("its manifest has %d layers, its configuration %d", len(infos), len(diffIDs))
+	}
+	if len(infos) == 0 {
+		return nil, errors.New("it has no layers")
+	}
+	layers := make([]Layer, len(infos))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	if !f.src.HasThreadSafeGetBlob() {
+		g.SetLimit(1)
+	}
+	for i, info := range infos {
+		g.Go(func() (err error) {
+			if layers[i], err = f.layer(ctx, info, diffIDs[i]); err != nil {
+				return fmt.Errorf("layer %s: %w", info.Digest, err)
+			}
+			f.report(len(infos))
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, errors.Join(err, (&Image{Layers: layers}).Close())
+	}
+	return layers, nil
+}
+
+func (f *fetcher) report(total int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done++
+	if f.o.Progress != nil {
+		f.o.Progress(f.done, total)
+	}
+}
+
+func (f *fetcher) layer(ctx context.Context, info types.BlobInfo, diffID digest.Digest) (Layer, error) {
+	l := Layer{Digest: info.Digest, DiffID: diffID}
+	if err := checkMediaType(info.MediaType); err != nil {
+		return l, err
+	}
+	blob, size, err := f.src.GetBlob(ctx, info, none.NoCache)
+	if err != nil {
+		return l, err
+	}
+	defer func() {
+		if blob != nil {
+			_ = blob.Close() // it was only read
+		}
+	}()
+	if plain, ok := blob.(*os.File); ok && info.Digest == diffID && f.src.Reference().Transport().Name() == "containers-storage" {
+		// The store has made the layer's tar from its own files, and checked it, into an unlinked file.
+		l.Tar, l.Size, blob = plain, size, nil
+		return l, nil
+	}
+	l.Tar, l.Size, err = f.spool(ctx, blob, info, diffID)
+	return l, err
+}
+
+func checkMediaType(mediaType string) error {
+	switch {
+	case strings.HasSuffix(mediaType, "+encrypted"):
+		return fmt.Errorf("it is encrypted (%s); decrypt the image first", mediaType)
+	case mediaType == "" || mediaType == manifest.DockerV2SchemaLayerMediaTypeUncompressed || strings.Contains(mediaType, "tar"):
+		return nil
+	}
+	return fmt.Errorf("it is no file system layer but %s", mediaType)
+}
+
+// spool checks, decompresses and checks again, on the way to an unlinked file.
+func (f *fetcher) spool(ctx context.Context, blob io.Reader, info types.BlobInfo, diffID digest.Digest) (_ *os.File, _ int64, err error) {
+	if err := errors.Join(info.Digest.Validate(), diffID.Validate()); err != nil {
+		return nil, 0, err
+	}
+	file, err := unlinkedFile(f.o.TempDir)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, file.Close())
+		}
+	}()
+	packed := &verifiedReader{r: contextReader{ctx, blob}, v: info.Digest.Verifier(), want: info.Size}
+	plain, _, err := compression.AutoDecompress(packed)
+	if err != nil {
+		return nil, 0, fmt.Errorf("decompressing: %w", err)
+	}
+	defer plain.Close()
+	diff := diffID.Verifier()
+	size, err := io.Copy(io.MultiWriter(spoolWriter{file}, diff), plain)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := packed.drain(); err != nil {
+		return nil, 0, err
+	}
+	if !diff.Verified() {
+		return nil, 0, fmt.Errorf("its content does not have the digest %s that the image's configuration gives", diffID)
+	}
+	return file, size, nil
+}
+
+// unlinkedFile makes a file that vanishes with this process.
+func unlinkedFile(dir string) (*os.File, error) {
+	file, err := os.CreateTemp(dir, "rootcast-layer-")
+	if err != nil {
+		return nil, fmt.Errorf("making a spool file: %w", err)
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		return nil, errors.Join(fmt.Errorf("unlinking a spool file: %w", err), file.Close())
+	}
+	return file, nil
+}
+
+// spoolWriter says what a full disk means here.
+type spoolWriter struct{ f *os.File }
+
+func (s spoolWriter) Write(p []byte) (int, error) {
+	n, err := s.f.Write(p)
+	if err != nil {
+		err = fmt.Errorf("spooling the layer (choose another directory with TMPDIR): %w", err)
+	}
+	return n, err
+}
+
+// verifiedReader checks a blob's digest and, where it is known, its size.
+type verifiedReader struct {
+	r    io.Reader
+	v    digest.Verifier
+	want int64 // -1: not known
+	got  int64
+}
+
+func (v *verifiedReader) Read(p []byte) (int, error) {
+	n, err := v.r.Read(p)
+	v.got += int64(n)
+	if _, werr := v.v.Write(p[:n]); werr != nil {
+		return n, werr
+	}
+	if v.want >= 0 && v.got > v.want {
+		return n, fmt.Errorf("it is longer than the %d bytes that its manifest gives", v.want)
+	}
+	return n, err
+}
+
+// drain reads what a decompressor has left, then judges.
+func (v *verifiedReader) drain() error {
+	if _, err := io.Copy(io.Discard, v); err != nil {
+		return err
+	}
+	switch {
+	case v.want >= 0 && v.got < v.want:
+		return fmt.Errorf("it ends after %d of %d bytes: %w", v.got, v.want, io.ErrUnexpectedEOF)
+	case !v.v.Verified():
+		return errors.New("its bytes do not have its digest: it was changed or damaged on the way")
+	}
+	return nil
+}
+
+// contextReader makes a read of a blob end with its context.
+type contextReader struct {
+	ctx context.Context //nolint:containedctx // io.Reader has no place for it
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}

@@ -1,0 +1,151 @@
+package rootfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Merge lays layers over each other, the lowest first.
+//
+//   - Whiteouts and opaque markers hide what lower layers hold, wherever they
+//     stand among the entries of their layer; the other entries follow in order.
+//   - A directory over a directory keeps the children and takes the new
+//     metadata. Anything else replaces what had its name, with all its children.
+//   - A missing parent becomes a directory 0755 of root, of the epoch.
+//   - A hard link binds to the inode that its target has at that point and
+//     keeps it when a later entry replaces or hides the target's name.
+//   - Where a parent is a symlink or another non-directory of a lower layer, a
+//     directory takes its place, as in containers/storage, and the tree's
+//     Warnings say so. A parent that is a symlink of the same layer is followed
+//     to a directory of that layer; anything else is an error.
+func Merge(ctx context.Context, layers ...*Index) (*Tree, error) {
+	m := &merger{tree: &Tree{root: &node{inode: newImpliedDir()}}}
+	for i, layer := range layers {
+		m.layer = i + 1 // 0 is the root that nobody made
+		if err := m.apply(ctx, layer); err != nil {
+			return nil, err
+		}
+	}
+	m.tree.countNames()
+	return m.tree, nil
+}
+
+type merger struct {
+	tree  *Tree
+	layer int
+	name  string // of the layer
+}
+
+func (m *merger) apply(ctx context.Context, layer *Index) error {
+	m.name = layer.Layer
+	hides := func(k Kind) bool { return k == Whiteout || k == Opaque }
+	for _, pass := range []bool{true, false} {
+		for _, e := range layer.Entries {
+			if hides(e.Kind) != pass {
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := m.entry(e); err != nil {
+				return fmt.Errorf("merging layer %s: entry %q: %w", layer.Layer, e.Path, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (m *merger) entry(e Entry) error {
+	switch e.Kind {
+	case Opaque:
+		dir, err := m.dir(e.Path)
+		if err == nil {
+			dir.children = nil
+		}
+		return err
+	case Whiteout:
+		parent, base := splitName(e.Path)
+		dir, err := m.dir(parent)
+		if err == nil {
+			delete(dir.children, base)
+		}
+		return err
+	case Link:
+		target, err := m.tree.lookup(e.Target)
+		if err != nil {
+			return fmt.Errorf("hard link to %q: %w", e.Target, err)
+		}
+		if target.inode.IsDir() {
+			return fmt.Errorf("hard link to %q, which is a directory", e.Target)
+		}
+		return m.put(e.Path, target.inode)
+	default:
+		return m.put(e.Path, e.Inode)
+	}
+}
+
+// put gives name the inode.
+func (m *merger) put(name string, in *Inode) error {
+	if name == "." {
+		m.tree.root.inode, m.tree.root.layer = in, m.layer
+		return nil
+	}
+	parent, base := splitName(name)
+	dir, err := m.dir(parent)
+	if err != nil {
+		return err
+	}
+	if old := dir.children[base]; old != nil && old.inode.IsDir() && in.IsDir() {
+		old.inode, old.layer = in, m.layer
+		return nil
+	}
+	dir.set(base, &node{inode: in, layer: m.layer})
+	return nil
+}
+
+// dir returns the directory name of the tree so far, making what is missing.
+func (m *merger) dir(name string) (*node, error) {
+	at := m.tree.root
+	if name == "." {
+		return at, nil
+	}
+	where := ""
+	for part := range strings.SplitSeq(name, "/") {
+		next := at.children[part]
+		where = joinName(where, part)
+		switch {
+		case next == nil:
+			next = at.set(part, &node{inode: newImpliedDir(), layer: m.layer})
+		case next.inode.IsDir():
+			next.layer = m.layer // this layer's own directory too, from here on
+		case next.layer != m.layer:
+			m.tree.Warnings = append(m.tree.Warnings, fmt.Sprintf(
+				"layer %s puts files below %q, which a lower layer has as a %s: a directory takes its place", m.name, where, next.inode.typeName()))
+			next = at.set(part, &node{inode: newImpliedDir(), layer: m.layer})
+		case next.inode.Type() == TypeSymlink:
+			var err error
+			if next, err = m.follow(where, next); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, fmt.Errorf("its parent %q is a %s of the same layer", where, next.inode.typeName())
+		}
+		at = next
+	}
+	return at, nil
+}
+
+// follow resolves a symlink of this layer that stands where a directory is needed.
+func (m *merger) follow(where string, link *node) (*node, error) {
+	parent, _ := splitName(where)
+	found, err := m.tree.resolve(resolveTarget(parent, link.inode.Target), true)
+	if err == nil && found.inode.IsDir() && found.layer == m.layer {
+		return found, nil
+	}
+	if errors.Is(err, errLoop) {
+		return nil, fmt.Errorf("its parent %q: %w", where, err)
+	}
+	return nil, fmt.Errorf("its parent %q is a symlink to %q, which is no directory of the same layer", where, link.inode.Target)
+}
