@@ -48,7 +48,9 @@ type Layer struct {
 }
 
 // Platform is the image's own, as OS/ARCH[/VARIANT].
-func (img *Image) Platform() string { return platformOf(img.Config.OS, img.Config.Architecture, img.Config.Variant) }
+func (img *Image) Platform() string {
+	return platformOf(img.Config.OS, img.Config.Architecture, img.Config.Variant)
+}
 
 func platformOf(parts ...string) string {
 	return strings.TrimRight(strings.Join(parts, "/"), "/")

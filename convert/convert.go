@@ -1,0 +1,228 @@
+package convert
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/rootcast/rootcast/convert/image"
+	"github.com/rootcast/rootcast/convert/kernel"
+	"github.com/rootcast/rootcast/convert/netboot"
+	"github.com/rootcast/rootcast/convert/pack"
+	"github.com/rootcast/rootcast/convert/rootfs"
+)
+
+// ArgumentsLabel is the image label with the kernel arguments that its nodes need.
+const ArgumentsLabel = "io.rootcast.kernel.args"
+
+// bootRamdisk is the way to boot that puts the whole root into the ramdisk.
+const bootRamdisk = "ramdisk"
+
+// Options says what to make of an image.
+type Options struct {
+	Dir      string     // the rootimgdir
+	Compress pack.Codec // "" is zstd
+	Level    int        // of the codec; 0: its default
+	Jobs     int        // segments packed side by side; 0: the number of cores
+	Kernel   string     // version, or how it starts; "": the newest
+	Append   string     // kernel arguments after those of the image's label
+	Epoch    *time.Time // no file of the root is newer; nil: when the image was created
+	Tool     string     // rootcast's version, for the manifest
+
+	// Report, where it is set, is called from one goroutine at a time when a
+	// step starts and as it goes on, with bytes done and bytes in all (0: unknown).
+	Report func(step string, done, total int64)
+}
+
+// Convert writes a new version of o.Dir from the image and makes it current. When
+// it fails, or is cancelled, what was current before still is.
+func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manifest, err error) {
+	if o.Compress == "" {
+		o.Compress = pack.Zstd
+	}
+	c := converter{o: o, img: img}
+	if err := c.prepare(ctx); err != nil {
+		return nil, fmt.Errorf("converting %s: %w", img.Name, err)
+	}
+	stage, err := netboot.Begin(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stage.Abort()) }()
+	if err := c.write(ctx, stage); err != nil {
+		return nil, fmt.Errorf("converting %s: %w", img.Name, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c.report("publishing", 0, 0)
+	return c.manifest, stage.Publish(c.manifest)
+}
+
+// Merge returns the image's file tree.
+func Merge(ctx context.Context, img *image.Image) (*rootfs.Tree, error) {
+	layers := make([]*rootfs.Index, len(img.Layers))
+	for i, l := range img.Layers {
+		var err error
+		if layers[i], err = rootfs.IndexTar(ctx, l.Digest.String(), l.Tar, l.Size); err != nil {
+			return nil, err
+		}
+	}
+	return rootfs.Merge(ctx, layers...)
+}
+
+// converter makes one version.
+type converter struct {
+	o        Options
+	img      *image.Image
+	tree     *rootfs.Tree
+	kernel   kernel.Kernel
+	manifest *netboot.Manifest
+}
+
+func (c *converter) report(step string, done, total int64) {
+	if c.o.Report != nil {
+		c.o.Report(step, done, total)
+	}
+}
+
+// prepare finds all that can be wrong with the image before anything is written.
+func (c *converter) prepare(ctx context.Context) (err error) {
+	c.report("merging layers", 0, 0)
+	if c.tree, err = Merge(ctx, c.img); err != nil {
+		return err
+	}
+	if c.kernel, err = kernel.Choose(c.tree, c.o.Kernel); err != nil {
+		return err
+	}
+	program, err := FindInit(c.tree)
+	if err != nil {
+		return err
+	}
+	if err := putInit(c.tree, program); err != nil {
+		return err
+	}
+	labels := c.img.Config.Config.Labels
+	c.manifest = &netboot.Manifest{
+		Version:   netboot.ManifestVersion,
+		Image:     netboot.Image{Reference: c.img.Name, Digest: c.img.Digest.String(), ID: c.img.ID.String(), Labels: labels},
+		Platform:  c.img.Platform(),
+		Boot:      bootRamdisk,
+		Kernel:    netboot.Kernel{Version: c.kernel.Version, Path: "/" + c.kernel.Path, Modules: c.kernel.Modules},
+		Init:      program,
+		Arguments: strings.Join(strings.Fields(labels[ArgumentsLabel]+" "+c.o.Append), " "),
+		Epoch:     c.epoch(),
+		Warnings:  c.tree.Warnings,
+		Tool:      c.o.Tool,
+	}
+	if c.kernel.Modules == "" {
+		c.manifest.Warnings = append(c.manifest.Warnings, fmt.Sprintf("the image has no modules of its kernel %s", c.kernel.Version))
+	}
+	return nil
+}
+
+func (c *converter) epoch() time.Time {
+	switch {
+	case c.o.Epoch != nil:
+		return c.o.Epoch.UTC()
+	case c.img.Config.Created != nil:
+		return c.img.Config.Created.UTC()
+	default:
+		return time.Time{}
+	}
+}
+
+func (c *converter) write(ctx context.Context, stage *netboot.Stage) error {
+	if err := c.writeKernel(stage); err != nil {
+		return err
+	}
+	if err := c.writeRamdisk(ctx, stage); err != nil {
+		return err
+	}
+	c.manifest.Memory = c.memory()
+	return nil
+}
+
+func (c *converter) writeKernel(stage *netboot.Stage) (err error) {
+	f, err := stage.Create(netboot.KernelName)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	sum := sha256.New()
+	size := &counter{}
+	if err := c.kernel.Copy(io.MultiWriter(f, sum, size), c.tree, c.img.Config.Architecture); err != nil {
+		return err
+	}
+	c.manifest.Files = append(c.manifest.Files, netboot.File{Name: netboot.KernelName, Size: size.n, SHA256: hex.EncodeToString(sum.Sum(nil))})
+	return nil
+}
+
+func (c *converter) writeRamdisk(ctx context.Context, stage *netboot.Stage) (err error) {
+	f, err := stage.Create(netboot.RamdiskName)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := pack.CPIO(ctx, f, c.tree, pack.Options{
+		Codec: c.o.Compress, Level: c.o.Level, Jobs: c.o.Jobs, Epoch: c.manifest.Epoch,
+		Progress: func(done, total int64) { c.report("packing", done, total) },
+	})
+	if err != nil {
+		return err
+	}
+	c.manifest.Files = append(c.manifest.Files, netboot.File{
+		Name: netboot.RamdiskName, Size: info.Size, SHA256: info.SHA256,
+		Method: "cpio", Compress: string(c.o.Compress), Level: c.o.Level,
+		Entries: info.Entries, Unpacked: info.Unpacked, Segments: info.Segments,
+	})
+	c.countLost(pack.Attributed(c.tree))
+	return nil
+}
+
+// countLost records what cpio has no place for: extended attributes.
+func (c *converter) countLost(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	const shown = 20
+	loss := netboot.Loss{File: netboot.RamdiskName, What: "xattrs", Count: len(names)}
+	for _, name := range names[:min(shown, len(names))] {
+		loss.Paths = append(loss.Paths, path.Join("/", name))
+	}
+	c.manifest.Lost = append(c.manifest.Lost, loss)
+}
+
+// memory estimates what a node needs. While it unpacks, the kernel holds the
+// packed and the unpacked root; and the unpacked root lies in a tmpfs, which
+// takes at most half of the memory (Documentation/filesystems/tmpfs.rst, "size").
+func (c *converter) memory() netboot.Memory {
+	const (
+		page   = 4096
+		inode  = 1024      // of tmpfs, with its directory entry
+		kernel = 160 << 20 // the kernel itself and the first programs
+	)
+	var root int64
+	seen := map[*rootfs.Inode]bool{}
+	for _, in := range c.tree.All() {
+		if !seen[in] {
+			seen[in] = true
+			root += (in.Size+page-1)/page*page + inode
+		}
+	}
+	ramdisk, _ := c.manifest.File(netboot.RamdiskName)
+	return netboot.Memory{Peak: max(root+ramdisk.Size+kernel, 2*root+kernel), After: root}
+}
+
+type counter struct{ n int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return len(p), nil
+}

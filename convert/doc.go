@@ -1,0 +1,16 @@
+// Package convert casts an OCI image into a rootimgdir that nodes boot from.
+//
+//	img, err := image.Open(ctx, ref, image.Options{})
+//	manifest, err := convert.Convert(ctx, img, convert.Options{Dir: "/srv/boot/compute"})
+//
+// Data flows one way:
+//
+//	image.Open     layers of any transport, as plain tars
+//	rootfs.Merge   one tree: names and where the bytes are
+//	kernel.Choose  the kernel to boot
+//	pack.CPIO      the root as an archive that the kernel unpacks
+//	netboot.Stage  files, manifest, and the step that makes them current
+//
+// No root file system is ever unpacked. How images are built is package build's
+// business; a reference is all that comes from there.
+package convert

@@ -1,0 +1,38 @@
+package convert
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/rootcast/rootcast/convert/rootfs"
+)
+
+// initPrograms are where an image may keep its first program: the kernel's own
+// list (init/main.c, kernel_init) and where systemd lies by itself.
+var initPrograms = [...]string{ //nolint:gochecknoglobals // a constant table
+	"init", "sbin/init", "usr/sbin/init", "etc/init", "bin/init", "usr/lib/systemd/systemd", "lib/systemd/systemd",
+}
+
+// errNoInit is an image that nothing could start.
+var errNoInit = errors.New("the image has no init: looked for /init, /sbin/init, /etc/init, /bin/init and systemd;" +
+	" install one (on Debian the package systemd-sysv) in the recipe")
+
+// FindInit returns the path of the image's first program.
+func FindInit(tree *rootfs.Tree) (string, error) {
+	for _, name := range initPrograms {
+		info, err := fs.Stat(tree, name)
+		if err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return "/" + name, nil
+		}
+	}
+	return "", errNoInit
+}
+
+// putInit makes /init, the program that the kernel starts in a ramdisk, lead to
+// the image's own.
+func putInit(tree *rootfs.Tree, program string) error {
+	if program == "/init" {
+		return nil
+	}
+	return tree.Put("init", rootfs.NewSymlink(program[1:]))
+}

@@ -1,0 +1,20 @@
+// Package netboot keeps a rootimgdir: the directory that nodes boot from.
+//
+//	stage, err := netboot.Begin(dir)
+//	defer stage.Abort()
+//	f, err := stage.Create(netboot.RamdiskName)
+//	… write, f.Close() …
+//	err = stage.Publish(manifest)
+//
+// Each version is a directory of its own below versions/. The link current
+// names one of them, and each file's name in the rootimgdir is a link through
+// current: one rename changes them all at once.
+//
+//	kernel -> current/kernel
+//	ramdisk.img -> current/ramdisk.img
+//	manifest.json -> current/manifest.json
+//	current -> versions/1f0c…
+//
+// A node that has opened a file of the old version reads it to its end, and a
+// crash at any point leaves the old version in place.
+package netboot

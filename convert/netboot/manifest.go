@@ -1,0 +1,142 @@
+package netboot
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rootcast/rootcast/convert/pack"
+)
+
+// The names of files in a rootimgdir; they are xCAT's where xCAT has one.
+const (
+	ManifestName = "manifest.json"
+	KernelName   = "kernel"
+	RamdiskName  = "ramdisk.img"
+)
+
+// ManifestVersion is the format that this package writes and reads.
+const ManifestVersion = 1
+
+// Manifest says what a rootimgdir holds and what a node needs for it. It holds
+// no time and no place of the machine that made it: the same image and options
+// give the same bytes.
+type Manifest struct {
+	Version   int       `json:"version"` // ManifestVersion
+	Image     Image     `json:"image"`
+	Platform  string    `json:"platform"` // OS/ARCH[/VARIANT]
+	Boot      string    `json:"boot"`     // ramdisk
+	Kernel    Kernel    `json:"kernel"`
+	Init      string    `json:"init"`      // what runs first, a path in the image
+	Arguments string    `json:"arguments"` // kernel arguments
+	Epoch     time.Time `json:"epoch"`     // no file of the root is newer
+	Memory    Memory    `json:"memory"`
+	Files     []File    `json:"files"`
+	Lost      []Loss    `json:"lost,omitempty"`
+	Warnings  []string  `json:"warnings,omitempty"`
+	Tool      string    `json:"tool"` // rootcast's version
+}
+
+// Image is the image that was converted.
+type Image struct {
+	Reference string            `json:"reference"`
+	Digest    string            `json:"digest"` // of its manifest
+	ID        string            `json:"id"`     // of its configuration
+	Labels    map[string]string `json:"labels,omitempty"`
+}
+
+// Kernel is the kernel that was taken.
+type Kernel struct {
+	Version string `json:"version"`
+	Path    string `json:"path"` // in the image
+	Modules string `json:"modules,omitempty"`
+}
+
+// Memory is what a node needs, in bytes.
+type Memory struct {
+	Peak  int64 `json:"peak"`  // while it boots
+	After int64 `json:"after"` // held by the root file system once it is up
+}
+
+// File is one file of the rootimgdir.
+type File struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"` // bytes
+	SHA256 string `json:"sha256"`
+
+	// Of a packed root:
+	Method   string         `json:"method,omitempty"` // cpio
+	Compress string         `json:"compress,omitempty"`
+	Level    int            `json:"level,omitempty"` // 0: the codec's default
+	Entries  int            `json:"entries,omitempty"`
+	Unpacked int64          `json:"unpacked,omitempty"` // bytes before compression
+	Segments []pack.Segment `json:"segments,omitempty"`
+}
+
+// Loss counts what the root's format could not carry.
+type Loss struct {
+	File  string   `json:"file"`  // of the rootimgdir
+	What  string   `json:"what"`  // "xattrs"
+	Count int      `json:"count"` // of files of the image
+	Paths []string `json:"paths"` // the first of them
+}
+
+// File returns the entry called name.
+func (m *Manifest) File(name string) (File, bool) {
+	for _, f := range m.Files {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return File{}, false
+}
+
+func (m *Manifest) encode() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(m); err != nil {
+		return nil, fmt.Errorf("encoding the manifest: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// DecodeManifest reads a manifest and refuses what it cannot know or trust: an
+// unknown version, a file name that leaves the directory.
+func DecodeManifest(r io.Reader) (*Manifest, error) {
+	m := &Manifest{}
+	if err := json.NewDecoder(r).Decode(m); err != nil {
+		return nil, fmt.Errorf("decoding the manifest: %w", err)
+	}
+	if m.Version != ManifestVersion {
+		return nil, fmt.Errorf("manifest version %d: this rootcast reads version %d", m.Version, ManifestVersion)
+	}
+	for _, f := range m.Files {
+		if !filepath.IsLocal(f.Name) || filepath.Base(f.Name) != f.Name {
+			return nil, fmt.Errorf("manifest names a file %q outside its directory", f.Name)
+		}
+	}
+	return m, nil
+}
+
+// ReadManifest reads the manifest of the version that dir offers now.
+func ReadManifest(dir string) (*Manifest, error) {
+	f, err := os.Open(filepath.Join(dir, ManifestName))
+	if os.IsNotExist(err) {
+		return nil, fmt.Errorf("%s is no rootimgdir: it has no %s; make one with rootcast convert --rootimgdir %s IMAGE", dir, ManifestName, dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a rootimgdir: %w", err)
+	}
+	defer f.Close()
+	m, err := DecodeManifest(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", filepath.Join(dir, ManifestName), err)
+	}
+	return m, nil
+}

@@ -1,0 +1,312 @@
+package netboot
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	versionsDir = "versions"
+	currentLink = "current"
+	lockName    = ".lock"
+	tempPrefix  = ".tmp-"
+
+	// keep is how many versions stay, the new one among them.
+	keep = 2
+)
+
+// ErrBusy is a rootimgdir that another process writes.
+var ErrBusy = errors.New("another rootcast is writing it; try again when it is done")
+
+// Stage is a version of a rootimgdir while it is written.
+type Stage struct {
+	dir  string
+	temp string // "" once published or aborted
+	lock *os.File
+}
+
+// Begin starts a new version of dir, which is made where it is missing. What an
+// earlier process left half-made is removed. A directory whose files rootcast
+// did not make, and one that another process writes, are errors; [ErrBusy] is
+// the latter.
+func Begin(dir string) (_ *Stage, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("naming the rootimgdir: %w", err)
+	}
+	versions := filepath.Join(dir, versionsDir)
+	if err := os.MkdirAll(versions, 0o755); err != nil {
+		return nil, fmt.Errorf("making the rootimgdir: %w", err)
+	}
+	s := &Stage{dir: dir}
+	if s.lock, err = lock(dir); err != nil {
+		return nil, fmt.Errorf("rootimgdir %s: %w", dir, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Abort())
+		}
+	}()
+	if err := removeTemporary(dir, versions); err != nil {
+		return nil, fmt.Errorf("clearing the rootimgdir %s: %w", dir, err)
+	}
+	if s.temp, err = os.MkdirTemp(versions, tempPrefix); err != nil {
+		return nil, fmt.Errorf("making a new version: %w", err)
+	}
+	return s, os.Chmod(s.temp, 0o755)
+}
+
+// lock takes the lock that the kernel gives back when this process ends.
+func lock(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrBusy
+		}
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// removeTemporary removes what a process that was killed has left.
+func removeTemporary(dirs ...string) error {
+	for _, dir := range dirs {
+		left, err := filepath.Glob(filepath.Join(dir, tempPrefix+"*"))
+		if err != nil {
+			return err
+		}
+		for _, name := range left {
+			if err := os.RemoveAll(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Create makes a file of the new version. The caller closes it.
+func (s *Stage) Create(name string) (*os.File, error) {
+	return os.OpenFile(filepath.Join(s.temp, name), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o644)
+}
+
+// Abort drops what was not published and gives the lock back. After Publish it
+// does only the latter; calling it again does nothing.
+func (s *Stage) Abort() error {
+	var errs []error
+	if s.temp != "" {
+		errs = append(errs, os.RemoveAll(s.temp))
+		s.temp = ""
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+		s.lock = nil
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("dropping an unfinished version: %w", err)
+	}
+	return nil
+}
+
+// Publish checks what lies on disk against the manifest, then puts the new
+// version in the old one's place, in one step for all files.
+func (s *Stage) Publish(m *Manifest) error {
+	if err := s.publish(m); err != nil {
+		return fmt.Errorf("publishing in %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+func (s *Stage) publish(m *Manifest) error {
+	for _, f := range m.Files {
+		if err := checkFile(filepath.Join(s.temp, f.Name), f); err != nil {
+			return err
+		}
+	}
+	text, err := m.encode()
+	if err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(s.temp, ManifestName), text); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(text)
+	id := hex.EncodeToString(sum[:8])
+	names := []string{ManifestName}
+	for _, f := range m.Files {
+		names = append(names, f.Name)
+	}
+	if err := s.settle(id); err != nil {
+		return err
+	}
+	if err := s.link(id, names); err != nil {
+		return err
+	}
+	return s.prune(id)
+}
+
+// settle gives the version its own name. The same bytes may be there already.
+func (s *Stage) settle(id string) error {
+	final := filepath.Join(s.dir, versionsDir, id)
+	if err := syncDir(s.temp); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(final); err == nil {
+		// Another directory of that name may be what nodes boot from now: swap, never remove first.
+		if err := unix.Renameat2(unix.AT_FDCWD, s.temp, unix.AT_FDCWD, final, unix.RENAME_EXCHANGE); err != nil {
+			return fmt.Errorf("exchanging %s: %w", final, err)
+		}
+		return os.RemoveAll(s.temp)
+	}
+	if err := os.Rename(s.temp, final); err != nil {
+		return err
+	}
+	s.temp = ""
+	return syncDir(filepath.Join(s.dir, versionsDir))
+}
+
+// link makes every name lead to the new version. Names that it adds dangle until
+// current changes, and names that it drops dangle from then on: so one rename
+// decides about all of them.
+func (s *Stage) link(id string, names []string) error {
+	for _, name := range names {
+		if err := s.own(name); err != nil {
+			return err
+		}
+	}
+	for _, name := range names {
+		if err := replaceLink(filepath.Join(s.dir, name), filepath.Join(currentLink, name)); err != nil {
+			return err
+		}
+	}
+	if err := replaceLink(filepath.Join(s.dir, currentLink), filepath.Join(versionsDir, id)); err != nil {
+		return err
+	}
+	return syncDir(s.dir)
+}
+
+// own refuses to put a link where a file stands that rootcast did not make.
+func (s *Stage) own(name string) error {
+	path := filepath.Join(s.dir, name)
+	target, err := os.Readlink(path)
+	if os.IsNotExist(err) || err == nil && target == filepath.Join(currentLink, name) {
+		return nil
+	}
+	return fmt.Errorf("%s is there and was not made by rootcast; move it away or choose another directory", path)
+}
+
+// prune removes links of dropped files and versions beyond keep, the oldest first.
+func (s *Stage) prune(id string) error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(s.dir, e.Name())
+		target, err := os.Readlink(path)
+		if err != nil || !strings.HasPrefix(target, currentLink+"/") {
+			continue
+		}
+		if _, err := os.Stat(path); os.IsNotExist(err) {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
+	return s.pruneVersions(id)
+}
+
+func (s *Stage) pruneVersions(id string) error {
+	versions := filepath.Join(s.dir, versionsDir)
+	entries, err := os.ReadDir(versions)
+	if err != nil {
+		return err
+	}
+	type version struct {
+		name string
+		at   int64
+	}
+	var old []version
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if e.Name() != id {
+			old = append(old, version{e.Name(), info.ModTime().UnixNano()})
+		}
+	}
+	slices.SortFunc(old, func(a, b version) int { return int(b.at - a.at) }) // the newest first
+	for i, v := range old {
+		if i >= keep-1 {
+			if err := os.RemoveAll(filepath.Join(versions, v.name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkFile reads a file back: its size and digest are what the manifest says.
+func checkFile(path string, want File) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	sum := sha256.New()
+	n, err := io.Copy(sum, f)
+	if err != nil {
+		return fmt.Errorf("reading %s back: %w", want.Name, err)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); n != want.Size || got != want.SHA256 {
+		return fmt.Errorf("%s has %d bytes with sha256 %s; its manifest says %d bytes with %s", want.Name, n, got, want.Size, want.SHA256)
+	}
+	return nil
+}
+
+func writeFile(path string, text []byte) (err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// replaceLink puts a symlink in one step.
+func replaceLink(path, target string) error {
+	if have, err := os.Readlink(path); err == nil && have == target {
+		return nil
+	}
+	temp := filepath.Join(filepath.Dir(path), tempPrefix+filepath.Base(path))
+	if err := os.Symlink(target, temp); err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -1,0 +1,101 @@
+package convert
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/rootcast/rootcast/convert/image"
+	"github.com/rootcast/rootcast/convert/netboot"
+	"github.com/rootcast/rootcast/convert/pack"
+	"github.com/rootcast/rootcast/convert/rootfs"
+)
+
+// VerifyFiles checks the size and digest of every file of a rootimgdir against
+// its manifest, and reads each packed root to its end.
+func VerifyFiles(ctx context.Context, dir string, m *netboot.Manifest) error {
+	var errs []error
+	for _, f := range m.Files {
+		if err := verifyFile(ctx, dir, f); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", filepath.Join(dir, f.Name), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func verifyFile(ctx context.Context, dir string, want netboot.File) error {
+	f, err := os.Open(filepath.Join(dir, want.Name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	n, err := io.Copy(sum, &ctxReader{ctx, f})
+	if err != nil {
+		return err
+	}
+	if n != want.Size {
+		return fmt.Errorf("has %d bytes, its manifest says %d", n, want.Size)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != want.SHA256 {
+		return fmt.Errorf("has the sha256 %s, its manifest says %s", got, want.SHA256)
+	}
+	return nil
+}
+
+// VerifyTree reads the packed root back with a reader that shares no code with
+// the packer and compares every entry with the image's merged tree. The error
+// names each file that differs, up to a score of them.
+func VerifyTree(ctx context.Context, dir string, m *netboot.Manifest, img *image.Image) error {
+	tree, err := Merge(ctx, img)
+	if err != nil {
+		return err
+	}
+	if err := putInit(tree, m.Init); err != nil {
+		return err
+	}
+	f, ok := m.File(netboot.RamdiskName)
+	if !ok {
+		return fmt.Errorf("manifest names no %s", netboot.RamdiskName)
+	}
+	file, err := os.Open(filepath.Join(dir, f.Name))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	codec, err := pack.ParseCodec(f.Compress)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Name, err)
+	}
+	plain, err := codec.Decoder(&ctxReader{ctx, file})
+	if err != nil {
+		return fmt.Errorf("decompressing %s: %w", f.Name, err)
+	}
+	defer plain.Close()
+	c := comparer{want: map[string]*rootfs.Inode{}, groups: map[*rootfs.Inode]group{}, epoch: m.Epoch}
+	for name, in := range tree.All() {
+		c.want[name] = in
+	}
+	if err := c.compare(plain); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(dir, f.Name), err)
+	}
+	return nil
+}
+
+// ctxReader ends a long read with its context.
+type ctxReader struct {
+	ctx context.Context //nolint:containedctx // io.Reader has no place for it
+	r   io.Reader
+}
+
+func (c *ctxReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
