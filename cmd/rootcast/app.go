@@ -54,7 +54,11 @@ func newApp(e *env) *cli.App {
 // commands lists every subcommand in the order help shows them.
 func commands(e *env) []*cli.Command {
 	list := []*cli.Command{
-		versionCommand(e),
+		newBuildCommand(e),
+		newInspectCommand(e),
+		newConvertCommand(e),
+		newVerifyCommand(e),
+		newVersionCommand(e),
 	}
 	for _, c := range list {
 		c.OnUsageError = onUsageError
@@ -64,7 +68,7 @@ func commands(e *env) []*cli.Command {
 	return list
 }
 
-func versionCommand(e *env) *cli.Command {
+func newVersionCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:  "version",
 		Usage: "print the version",
@@ -97,9 +101,9 @@ func checkArgs(c *cli.Context, usage string, args []string, minArgs, maxArgs int
 	}
 	switch {
 	case len(args) < minArgs && usage != "":
-		return usageErrorf("rootcast %s needs %s; see rootcast %s --help", name, usage, name)
+		return usageErrorf("%s needs %s; see rootcast %s --help", name, usage, name)
 	case maxArgs >= 0 && len(args) > maxArgs:
-		return usageErrorf("rootcast %s: unexpected argument %q; see rootcast %s --help", name, args[maxArgs], name)
+		return usageErrorf("%s: unexpected argument %q; see rootcast %s --help", name, args[maxArgs], name)
 	}
 	return nil
 }

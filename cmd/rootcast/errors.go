@@ -41,32 +41,32 @@ func exitCode(ctx context.Context, err error) int {
 
 // oneLine is err as the one line that people and log collectors read.
 func oneLine(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
+	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
+	return strings.Join(strings.Fields(strings.Join(lines, "; ")), " ")
 }
 
 // onUsageError names the nearest flag that exists beside the unknown one.
 func onUsageError(c *cli.Context, err error, _ bool) error {
 	msg := err.Error()
-	where := strings.TrimSpace("rootcast " + c.Command.Name)
-	if c.Command.Name == "rootcast" || c.Command.Name == "" {
-		where = "rootcast"
+	flags, prefix, help := c.Command.Flags, c.Command.Name+": ", "rootcast "+c.Command.Name+" --help"
+	if c.Command.Name == "" || c.Command.Name == c.App.Name {
+		flags, prefix, help = c.App.Flags, "", "rootcast --help"
 	}
-	if name, ok := strings.CutPrefix(msg, "flag provided but not defined: -"); ok {
-		name = strings.TrimLeft(name, "-")
-		flags := c.Command.Flags
-		if where == "rootcast" {
-			flags = c.App.Flags
-		}
-		if near := strings.TrimLeft(cli.SuggestFlag(flags, name, true), "-"); near != "" {
-			return usageErrorf("%s: unknown flag --%s; did you mean --%s?", where, name, near)
-		}
-		return usageErrorf("%s: unknown flag --%s; see %s --help", where, name, where)
+	name, unknown := strings.CutPrefix(msg, "flag provided but not defined: -")
+	if !unknown {
+		return usageErrorf("%s%s; see %s", prefix, msg, help)
 	}
-	return usageErrorf("%s: %s; see %s --help", where, msg, where)
+	name = strings.TrimLeft(name, "-")
+	if near := strings.TrimLeft(cli.SuggestFlag(flags, name, true), "-"); near != "" && near != "help" {
+		return usageErrorf("%sunknown flag --%s; did you mean --%s?", prefix, name, near)
+	}
+	return usageErrorf("%sunknown flag --%s; see %s", prefix, name, help)
 }
 
 func unknownCommand(c *cli.Context, name string) error {
-	if near := cli.SuggestCommand(c.App.Commands, name); near != "" {
+	// The library returns a whole sentence with the name in quotes.
+	if _, near, ok := strings.Cut(cli.SuggestCommand(c.App.Commands, name), `"`); ok {
+		near, _, _ = strings.Cut(near, `"`)
 		return usageErrorf("unknown command %q; did you mean %q?", name, near)
 	}
 	return usageErrorf("unknown command %q; see rootcast --help", name)

@@ -61,6 +61,12 @@ func (c Codec) level(level int) (int, error) {
 	return level, nil
 }
 
+// CheckLevel refuses a level that the codec does not have; 0 is its default.
+func (c Codec) CheckLevel(level int) error {
+	_, err := c.level(level)
+	return err
+}
+
 // encoder returns a writer that compresses to w; its Close ends one frame or member.
 func (c Codec) encoder(w io.Writer, level int) (io.WriteCloser, error) {
 	switch c {

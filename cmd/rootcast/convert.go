@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/urfave/cli/v2"
+
+	"github.com/rootcast/rootcast/build"
+	"github.com/rootcast/rootcast/convert"
+	"github.com/rootcast/rootcast/convert/netboot"
+	"github.com/rootcast/rootcast/convert/pack"
+)
+
+const convertDescription = `Flattens the layers of IMAGE into a rootimgdir: kernel, ramdisk.img and
+manifest.json. No root file system is unpacked on the way. The new version
+takes the old one's place in one step; a node that boots meanwhile gets all of
+the one or all of the other, and a convert that fails changes nothing.
+
+IMAGE is a name in the local store or, if it is not there, in a registry; or
+docker://NAME, oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR.
+
+   rootcast convert --rootimgdir /srv/boot/compute localhost/compute:1
+   rootcast convert --rootimgdir /srv/boot/compute docker://registry.example/compute:1
+   rootcast convert --kernel 6.1.0-37 --append "mitigations=off" --compress gzip IMAGE`
+
+// convertCmd is what the flags of rootcast convert fill.
+type convertCmd struct {
+	e        *env
+	registry registryFlags
+	make     makeFlags
+	dir      string
+	json     bool
+}
+
+// makeFlags say what a rootimgdir is made like; boot takes them too.
+type makeFlags struct {
+	platform, boot, method, compress string
+	level, jobs                      int
+	kernel, append                   string
+}
+
+func (m *makeFlags) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "platform", Usage: "take the image for `OS/ARCH[/VARIANT]` of an index", Destination: &m.platform},
+		&cli.StringFlag{Name: "boot", Usage: "`HOW` nodes get their root: ramdisk, in one download with the first stage", Value: "ramdisk", Destination: &m.boot},
+		&cli.StringFlag{Name: "method", Usage: "pack the root as `FORMAT`: cpio", Value: "cpio", Destination: &m.method},
+		&cli.StringFlag{Name: "compress", Usage: "compress by `CODEC`: zstd, gzip or none", Value: string(pack.Zstd), Destination: &m.compress},
+		&cli.IntFlag{Name: "level", Usage: "compression `LEVEL`: zstd 1 to 19 (3 by default), gzip 1 to 9 (6)", DefaultText: "the codec's", Destination: &m.level},
+		&cli.IntFlag{Name: "jobs", Usage: "pack `N` segments at a time", DefaultText: "one for each core", Destination: &m.jobs},
+		&cli.StringFlag{Name: "kernel", Usage: "take kernel `VERSION`, or the newest that starts so (default: the newest)", Destination: &m.kernel},
+	}
+}
+
+// options checks the flags.
+func (m *makeFlags) options(e *env, dir string) (convert.Options, error) {
+	if m.boot != "ramdisk" {
+		return convert.Options{}, usageErrorf("--boot %q: ramdisk is the one there is", m.boot)
+	}
+	if m.method != "cpio" {
+		return convert.Options{}, usageErrorf("--method %q: cpio is the one there is", m.method)
+	}
+	codec, err := pack.ParseCodec(m.compress)
+	if err != nil {
+		return convert.Options{}, usageErrorf("--compress: %v", err)
+	}
+	if err := codec.CheckLevel(m.level); err != nil {
+		return convert.Options{}, usageErrorf("--level: %v", err)
+	}
+	if m.jobs < 0 {
+		return convert.Options{}, usageErrorf("--jobs %d: at least 1", m.jobs)
+	}
+	epoch, err := e.sourceDateEpoch()
+	if err != nil {
+		return convert.Options{}, err
+	}
+	return convert.Options{
+		Dir: dir, Compress: codec, Level: m.level, Jobs: m.jobs, Kernel: m.kernel, Append: m.append, Epoch: epoch, Tool: version,
+	}, nil
+}
+
+func newConvertCommand(e *env) *cli.Command {
+	c := &convertCmd{e: e}
+	flags := append(c.make.flags(),
+		&cli.StringFlag{Name: "append", Usage: "kernel `ARGUMENTS` after those that the image's label asks for", Destination: &c.make.append},
+		&cli.StringFlag{Name: "rootimgdir", Usage: "write to `DIR` (default: rootimg-NAME here)", Destination: &c.dir},
+		&cli.BoolFlag{Name: "json", Usage: "print the manifest instead of the directory", Destination: &c.json, DisableDefaultText: true})
+	return &cli.Command{
+		Name:        "convert",
+		Usage:       "flatten an image into kernel, ramdisk and manifest for network boot",
+		ArgsUsage:   "IMAGE",
+		Description: convertDescription,
+		Flags:       append(flags, c.registry.flags()...),
+		Action:      action(e, "IMAGE", 1, 1, c.run),
+	}
+}
+
+func (c *convertCmd) run(ctx context.Context, args []string) error {
+	dir := c.dir
+	if dir == "" {
+		dir = "rootimg-" + baseName(args[0])
+	}
+	o, err := c.make.options(c.e, dir)
+	if err != nil {
+		return err
+	}
+	reg, err := c.registry.registry()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	m, err := c.e.convert(ctx, args[0], reg, c.make.platform, o)
+	if err != nil {
+		return err
+	}
+	c.e.sayConverted(m, time.Since(began))
+	if c.json {
+		return printJSON(c.e.stdout, m)
+	}
+	_, err = fmt.Fprintln(c.e.stdout, dir)
+	return err
+}
+
+// convert makes a rootimgdir of what the user calls name.
+func (e *env) convert(ctx context.Context, name string, reg build.Registry, platform string, o convert.Options) (*netboot.Manifest, error) {
+	img, err := e.openImage(ctx, name, reg, platform)
+	if err != nil {
+		return nil, err
+	}
+	defer img.Close() //nolint:errcheck // its files were only read
+	p := e.newProgress()
+	defer p.finish()
+	o.Report = p.report
+	return convert.Convert(ctx, img, o)
+}
+
+// sayConverted tells people what was made and what they should know of it.
+func (e *env) sayConverted(m *netboot.Manifest, took time.Duration) {
+	for _, w := range m.Warnings {
+		e.say("warning: %s", w)
+	}
+	for _, l := range m.Lost {
+		e.say("warning: %s cannot carry the %s of %d files, such as %s; all are counted in manifest.json", l.File, l.What, l.Count, l.Paths[0])
+	}
+	for _, f := range m.Files {
+		e.say("%s: %s", f.Name, units.BytesSize(float64(f.Size)))
+	}
+	e.say("kernel %s; a node needs %s of memory to boot, the root keeps %s; made in %s",
+		m.Kernel.Version, units.BytesSize(float64(m.Memory.Peak)), units.BytesSize(float64(m.Memory.After)), fmtDuration(took))
+}
+
+// baseName is the last part of an image's name without tag or digest.
+func baseName(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	image = image[strings.LastIndexByte(image, '/')+1:]
+	if transport, rest, ok := strings.Cut(image, ":"); ok && build.HasTransport(transport+":") {
+		image = rest
+	}
+	image, _, _ = strings.Cut(image, ":")
+	return image
+}
