@@ -1,5 +1,149 @@
 package build
 
-import "context"
+import (
+	"fmt"
+	"maps"
+	"time"
 
-func (s *Store) build(ctx context.Context, r Recipe) (Result, error) { return Result{}, ctx.Err() }
+	"github.com/containers/buildah/define"
+	"github.com/containers/buildah/pkg/parse"
+	"go.podman.io/common/pkg/config"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	defaultRetries    = 3
+	baseImageDelay    = 2 * time.Second
+	buildahNoFile     = uint64(define.RLimitDefaultValue)
+	userNamespaceName = "user"
+)
+
+// buildahOptions is the one place where a recipe becomes the library's
+// options; names come from plan.
+func (r Recipe) buildahOptions(w *workspace, contextDir string, log *buildLog) (define.BuildOptions, error) {
+	policy, err := pullPolicy(r.Pull)
+	if err != nil {
+		return define.BuildOptions{}, err
+	}
+	isolation, err := parseIsolation(r.Isolation)
+	if err != nil {
+		return define.BuildOptions{}, err
+	}
+	namespaces, network, err := networkOptions(r.Network, isolation)
+	if err != nil {
+		return define.BuildOptions{}, err
+	}
+	// IDs are as they are where we run, which may be a user namespace itself.
+	namespaces.AddOrReplace(define.NamespaceOption{Name: userNamespaceName, Host: true})
+	platforms, err := parsePlatforms(r.Platforms)
+	if err != nil {
+		return define.BuildOptions{}, err
+	}
+	common, err := r.commonOptions()
+	if err != nil {
+		return define.BuildOptions{}, err
+	}
+	sys := r.Registry.SystemContext()
+	sys.BigFilesTemporaryDir = w.tmp
+	sys.OCIAcceptUncompressedLayers = true
+	if len(platforms) == 1 {
+		sys.OSChoice, sys.ArchitectureChoice, sys.VariantChoice = platforms[0].OS, platforms[0].Arch, platforms[0].Variant
+	}
+	jobs := max(r.Jobs, 1)
+	args := maps.Clone(r.Args)
+	if args == nil {
+		args = map[string]string{}
+	}
+	return define.BuildOptions{
+		ContextDirectory: contextDir,
+		Args:             args,
+		Target:           r.Target,
+		Platforms:        platforms,
+		Labels:           r.Labels,
+		Annotations:      r.Annotations,
+		Timestamp:        r.Timestamp,
+		SourceDateEpoch:  r.SourceDateEpoch,
+
+		Layers:  true,
+		NoCache: r.NoCache,
+		Squash:  r.Squash,
+		Jobs:    &jobs,
+		// Compressed layers in the store would have to be decompressed again
+		// by each reader (containers/buildah#1215).
+		Compression:  define.Uncompressed,
+		OutputFormat: define.OCIv1ImageManifest,
+
+		PullPolicy:          policy,
+		SystemContext:       sys,
+		SignaturePolicyPath: sys.SignaturePolicyPath,
+		MaxPullPushRetries:  retries(r.Retry),
+		PullPushRetryDelay:  baseImageDelay,
+
+		Isolation:        isolation,
+		NamespaceOptions: namespaces,
+		ConfigureNetwork: network,
+		NetworkInterface: networkInterface(r.Network),
+		IDMappingOptions: &define.IDMappingOptions{HostUIDMapping: true, HostGIDMapping: true},
+		CommonBuildOpts:  common,
+		TransientMounts:  r.Volumes,
+
+		// The suffix is how containers of this build are found when it is killed.
+		ContainerSuffix:         w.id,
+		RemoveIntermediateCtrs:  true,
+		ForceRmIntermediateCtrs: true,
+
+		Out:          log,
+		Err:          log,
+		ReportWriter: log.reports(),
+	}, nil
+}
+
+// retries is how often to try again: 0 means the default, less means never.
+func retries(n int) int {
+	if n == 0 {
+		return defaultRetries
+	}
+	return max(n, 0)
+}
+
+func (r Recipe) commonOptions() (*define.CommonBuildOptions, error) {
+	conf, err := config.Default()
+	if err != nil {
+		return nil, fmt.Errorf("reading containers.conf: %w", err)
+	}
+	common := &define.CommonBuildOptions{
+		AddHost:    r.AddHosts,
+		DNSServers: r.DNS,
+		HTTPProxy:  true,
+		Secrets:    r.Secrets,
+		ShmSize:    conf.Containers.ShmSize,
+		Ulimit:     ownLimits(),
+		Volumes:    r.Volumes,
+	}
+	return common, nil
+}
+
+// ownLimits are the limits that the library would try to raise to more than
+// this process may have: it would fail where that is not permitted.
+func ownLimits() []string {
+	var limits []string
+	for name, resource := range map[string]int{"nofile": unix.RLIMIT_NOFILE, "nproc": unix.RLIMIT_NPROC} {
+		var l unix.Rlimit
+		if err := unix.Getrlimit(resource, &l); err == nil && l.Max < buildahNoFile {
+			limits = append(limits, fmt.Sprintf("%s=%d:%d", name, l.Max, l.Max))
+		}
+	}
+	return limits
+}
+
+func parsePlatforms(names []string) ([]struct{ OS, Arch, Variant string }, error) {
+	var list []struct{ OS, Arch, Variant string }
+	for _, name := range names {
+		goos, arch, variant, err := parse.Platform(name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, struct{ OS, Arch, Variant string }{goos, arch, variant})
+	}
+	return list, nil
+}

@@ -13,7 +13,7 @@ type PushOptions struct {
 	Compress         string // gzip, zstd or zstd:chunked
 	CompressionLevel *int
 	ForceCompression bool      // recompress what is compressed otherwise, at either end
-	Retry            int       // times to try again; 0: 3
+	Retry            int       // times to try again; 0: 3, less: never
 	Progress         io.Writer // lines for people; nil: nowhere
 }
 
@@ -23,7 +23,7 @@ type PullOptions struct {
 	Registry Registry
 	All      bool      // of an index every image
 	Platform string    // OS/ARCH[/VARIANT]
-	Retry    int       // times to try again; 0: 3
+	Retry    int       // times to try again; 0: 3, less: never
 	Progress io.Writer // lines for people; nil: nowhere
 }
 
