@@ -58,6 +58,7 @@ func commands(e *env) []*cli.Command {
 		newInspectCommand(e),
 		newConvertCommand(e),
 		newVerifyCommand(e),
+		newBootCommand(e),
 		newVersionCommand(e),
 	}
 	for _, c := range list {

@@ -42,23 +42,24 @@ func TestSessionLogsIn(t *testing.T) {
 
 func TestExpectErrors(t *testing.T) {
 	tests := []struct {
+		name    string
 		mode    string
 		text    string
 		timeout time.Duration
 		is      error
 		want    string
 	}{
-		{mode: "panic", is: ErrPanic, want: `waiting for "login:" on the console: the kernel panicked: VFS: Unable to mount root fs on unknown-block(0,0)`},
-		{mode: "panic=-1", is: ErrPanic, want: `waiting for "login:" on the console: the kernel panicked: No working init found.`},
-		{mode: "stop", is: ErrStopped, want: `waiting for "login:" on the console: the machine stopped after TIME`},
-		{mode: "silent", is: ErrStopped, want: `waiting for "login:" on the console: the machine stopped after TIME and printed nothing at all; is it a kernel of this architecture?`},
-		{mode: "fail", is: ErrStopped, want: `waiting for "login:" on the console: the machine stopped: qemu: could not load kernel 'kernel' (exit status 1)`},
-		{mode: "hang", timeout: 300 * time.Millisecond, is: ErrTimeout, want: `waiting for "login:" on the console: no sign of it in time: waited TIME`},
-		{mode: "mute", timeout: 300 * time.Millisecond, is: ErrTimeout, want: `waiting for "login:" on the console: no sign of it in time: the console was silent for TIME`},
-		{mode: "hang", text: "\x1b[0m", want: "expecting no text on the console makes no sense"},
+		{name: "panic", mode: "panic", is: ErrPanic, want: `waiting for "login:" on the console: the kernel panicked: VFS: Unable to mount root fs on unknown-block(0,0)`},
+		{name: "panic=-1", mode: "panic=-1", is: ErrPanic, want: `waiting for "login:" on the console: the kernel panicked: No working init found.`},
+		{name: "stop", mode: "stop", is: ErrStopped, want: `waiting for "login:" on the console: the machine stopped after TIME`},
+		{name: "silent", mode: "silent", is: ErrStopped, want: `waiting for "login:" on the console: the machine stopped after TIME and printed nothing at all; is it a kernel of this architecture?`},
+		{name: "fail", mode: "fail", is: ErrStopped, want: `waiting for "login:" on the console: the machine stopped: qemu: could not load kernel 'kernel' (exit status 1)`},
+		{name: "hang", mode: "hang", timeout: 300 * time.Millisecond, is: ErrTimeout, want: `waiting for "login:" on the console: no sign of it in time: waited TIME`},
+		{name: "mute", mode: "mute", timeout: 300 * time.Millisecond, is: ErrTimeout, want: `waiting for "login:" on the console: no sign of it in time: the console was silent for TIME`},
+		{name: "no text", mode: "hang", text: "\x1b[0m", want: "expecting no text on the console makes no sense"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.mode, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			s, err := Start(t.Context(), fake(t, tt.mode), Options{})
 			if err != nil {
 				t.Fatal(err)
