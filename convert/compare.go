@@ -49,8 +49,8 @@ func (c *comparer) compare(r io.Reader) error {
 			return errors.Join(c.diffs...)
 		}
 	}
-	if n, err := io.Copy(io.Discard, tap); err != nil || n > 0 {
-		c.diffs = append(c.diffs, errors.Join(fmt.Errorf("%d bytes follow the archive's end", n), err))
+	if err := onlyPadding(tap); err != nil {
+		c.diffs = append(c.diffs, err)
 	}
 	for name := range c.want {
 		c.differs(name, "is missing from the archive")
@@ -64,6 +64,19 @@ func (c *comparer) compare(r io.Reader) error {
 		}
 	}
 	return errors.Join(c.diffs...)
+}
+
+// onlyPadding reads what follows the trailer's name: zeros up to a multiple of four.
+func onlyPadding(r io.Reader) error {
+	var rest [4]byte
+	n, err := io.ReadFull(r, rest[:])
+	switch {
+	case !isEnd(err) && err != nil:
+		return fmt.Errorf("reading the archive back: %w", err)
+	case err == nil || len(bytes.Trim(rest[:n], "\x00")) > 0:
+		return errors.New("more follows the archive's end")
+	}
+	return nil
 }
 
 func (c *comparer) differs(name, how string) {

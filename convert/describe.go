@@ -20,10 +20,10 @@ type Description struct {
 	Kernels   []string          `json:"kernels"`        // the newest, which convert takes, first
 	Init      string            `json:"init,omitempty"` // "": nothing would start
 	Arguments string            `json:"arguments,omitempty"`
-	Files     int               `json:"files"`        // of the merged tree
-	Size      int64             `json:"size"`         // bytes of file content in the merged tree
-	LayerSize int64             `json:"layerSize"`    // bytes of all layers, uncompressed
-	Layers    []LayerInfo       `json:"layers"`       // the lowest first
+	Files     int               `json:"files"`     // of the merged tree
+	Size      int64             `json:"size"`      // bytes of file content in the merged tree
+	LayerSize int64             `json:"layerSize"` // bytes of all layers, uncompressed
+	Layers    []LayerInfo       `json:"layers"`    // the lowest first
 	Labels    map[string]string `json:"labels,omitempty"`
 	Warnings  []string          `json:"warnings,omitempty"`
 }

@@ -117,7 +117,7 @@ func DecodeManifest(r io.Reader) (*Manifest, error) {
 		return nil, fmt.Errorf("manifest version %d: this rootcast reads version %d", m.Version, ManifestVersion)
 	}
 	for _, f := range m.Files {
-		if !filepath.IsLocal(f.Name) || filepath.Base(f.Name) != f.Name {
+		if !filepath.IsLocal(f.Name) || filepath.Base(f.Name) != f.Name || f.Name == "." {
 			return nil, fmt.Errorf("manifest names a file %q outside its directory", f.Name)
 		}
 	}

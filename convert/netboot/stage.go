@@ -32,6 +32,7 @@ type Stage struct {
 	dir  string
 	temp string // "" once published or aborted
 	lock *os.File
+	made bool // dir was not there before
 }
 
 // Begin starts a new version of dir, which is made where it is missing. What an
@@ -44,10 +45,11 @@ func Begin(dir string) (_ *Stage, err error) {
 		return nil, fmt.Errorf("naming the rootimgdir: %w", err)
 	}
 	versions := filepath.Join(dir, versionsDir)
+	_, err = os.Stat(dir)
+	s := &Stage{dir: dir, made: os.IsNotExist(err)}
 	if err := os.MkdirAll(versions, 0o755); err != nil {
 		return nil, fmt.Errorf("making the rootimgdir: %w", err)
 	}
-	s := &Stage{dir: dir}
 	if s.lock, err = lock(dir); err != nil {
 		return nil, fmt.Errorf("rootimgdir %s: %w", dir, err)
 	}
@@ -71,10 +73,18 @@ func lock(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = ErrBusy
-		}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrBusy
+	}
+	var st unix.Stat_t
+	if err == nil {
+		err = unix.Fstat(int(f.Fd()), &st)
+	}
+	if err == nil && st.Nlink == 0 { // its holder has just removed the directory
+		err = ErrBusy
+	}
+	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
@@ -108,6 +118,9 @@ func (s *Stage) Abort() error {
 	if s.temp != "" {
 		errs = append(errs, os.RemoveAll(s.temp))
 		s.temp = ""
+	}
+	if s.made && os.Remove(filepath.Join(s.dir, versionsDir)) == nil { // it was empty: nothing was published
+		errs = append(errs, os.Remove(filepath.Join(s.dir, lockName)), os.Remove(s.dir))
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
