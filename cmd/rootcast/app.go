@@ -54,6 +54,7 @@ func newApp(e *env) *cli.App {
 // commands lists every subcommand in the order help shows them.
 func commands(e *env) []*cli.Command {
 	list := []*cli.Command{
+		newBootstrapCommand(e),
 		newBuildCommand(e),
 		newInspectCommand(e),
 		newConvertCommand(e),

@@ -1,0 +1,180 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/rootcast/rootcast/build/apt"
+)
+
+// Bootstrap describes a base image made straight from a package repository.
+type Bootstrap struct {
+	Target   string   // DISTRO:RELEASE, such as debian:bookworm, debian:12, ubuntu:noble
+	Tags     []string // names of the result
+	Platform string   // OS/ARCH[/VARIANT]; default: the host's
+
+	// Mirrors are repositories to take packages from: URLs, each of which is
+	// asked for the release, its updates and its security updates, or whole
+	// lines of sources.list. Default: those of the host's own apt if the host
+	// is of that distribution, else the distribution's public ones.
+	Mirrors []string
+
+	Packages []string // in addition to the variant's
+	Variant  string   // mmdebstrap's name of a package set; default: minbase
+	Keyring  string   // file of the keys that sign Mirrors; default: the distribution's
+
+	// Epoch is the image's time, which no file's time exceeds. Two bootstraps
+	// of the same packages and Epoch make the same image. Default: the time
+	// of the newest list of packages that was used, so that the image changes
+	// exactly when the repository does.
+	Epoch *time.Time
+
+	TempDir string    // for the root while it grows; default: /var/tmp
+	Host    fs.FS     // where the configuration of the host's apt is; default: /
+	Output  io.Writer // a line for each step; nil: nowhere
+}
+
+// Bootstrap makes a base image by mmdebstrap and puts it into the store.
+func (s *Store) Bootstrap(ctx context.Context, b Bootstrap) (Result, error) {
+	p, err := b.plan()
+	if err != nil {
+		return Result{}, err
+	}
+	doing := fmt.Sprintf("bootstrapping %s for %s", p.target, p.arch.platformName())
+	if err := p.checkHost(); err != nil {
+		return Result{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	p.say("%s", doing)
+	if err := p.askMirrors(ctx); err != nil {
+		return Result{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	result, err := s.addRoot(ctx, p)
+	if err != nil {
+		return Result{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	return result, nil
+}
+
+// addRoot runs mmdebstrap and has the root that it writes become the layer.
+func (s *Store) addRoot(ctx context.Context, p *bootstrapPlan) (Result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	layer, done := p.start(ctx)
+	result, err := s.AddImage(ctx, ImageSpec{
+		Layer:    layer,
+		Platform: p.arch.platform(),
+		Created:  p.epoch,
+		History:  p.history(),
+		Env:      []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		Cmd:      []string{"/bin/bash"},
+		Labels:   p.labels(),
+		Tags:     p.tags,
+	})
+	cancel()
+	layer.Close()
+	if runErr := <-done; runErr != nil && !errors.Is(runErr, errStopped) {
+		return Result{}, runErr // why the layer ended early
+	}
+	return result, err
+}
+
+// bootstrapPlan is a Bootstrap with all that was left open decided.
+type bootstrapPlan struct {
+	Bootstrap
+	target  bootstrapTarget
+	arch    architecture
+	tags    []string
+	keyring string         // path on the host
+	sources []mirrorSource // after askMirrors
+	release apt.Release    // of the main suite
+	epoch   time.Time
+}
+
+func (b Bootstrap) plan() (*bootstrapPlan, error) {
+	p := &bootstrapPlan{Bootstrap: b}
+	var err error
+	if p.target, err = parseTarget(b.Target); err != nil {
+		return nil, err
+	}
+	if p.arch, err = parseArchitecture(b.Platform); err != nil {
+		return nil, err
+	}
+	if p.tags, err = normalizeTags(b.Tags); err != nil {
+		return nil, err
+	}
+	if p.Variant == "" {
+		p.Variant = "minbase"
+	}
+	if err := checkVariant(p.Variant); err != nil {
+		return nil, err
+	}
+	for _, name := range p.Packages {
+		if err := checkPackage(name); err != nil {
+			return nil, err
+		}
+	}
+	if p.TempDir == "" {
+		p.TempDir = "/var/tmp"
+	}
+	if p.Host == nil {
+		p.Host = os.DirFS("/")
+	}
+	if p.Output == nil {
+		p.Output = io.Discard
+	}
+	return p, nil
+}
+
+// Validate finds what is wrong with b before any work is done for it.
+func (b Bootstrap) Validate() error {
+	_, err := b.plan()
+	return err
+}
+
+func (p *bootstrapPlan) say(format string, args ...any) {
+	fmt.Fprintf(p.Output, format+"\n", args...)
+}
+
+// labels say what the image is. The mirrors are not among them: their names
+// are a site's own business.
+func (p *bootstrapPlan) labels() map[string]string {
+	title := p.target.distro.title
+	if p.release.Version != "" {
+		title += " " + p.release.Version
+	}
+	var suites []string
+	for _, s := range p.sources {
+		suites = append(suites, s.Suite)
+	}
+	labels := map[string]string{
+		v1.AnnotationTitle:              fmt.Sprintf("%s (%s)", title, p.target.release),
+		v1.AnnotationVendor:             p.target.distro.title,
+		"io.rootcast.bootstrap.distro":  p.target.distro.name,
+		"io.rootcast.bootstrap.release": p.target.release,
+		"io.rootcast.bootstrap.suites":  strings.Join(suites, " "),
+		"io.rootcast.bootstrap.variant": p.Variant,
+	}
+	if len(p.Packages) > 0 {
+		labels["io.rootcast.bootstrap.packages"] = strings.Join(p.Packages, " ")
+	}
+	if p.release.Version != "" {
+		labels[v1.AnnotationVersion] = p.release.Version
+	}
+	return labels
+}
+
+func (p *bootstrapPlan) history() string {
+	text := fmt.Sprintf("rootcast bootstrap --variant %s --platform %s", p.Variant, p.arch.platformName())
+	for _, name := range p.Packages {
+		text += " --package " + name
+	}
+	return text + " " + p.target.String()
+}

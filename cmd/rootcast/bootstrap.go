@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/rootcast/rootcast/build"
+)
+
+const bootstrapDescription = `Makes a base image straight from a package repository, by mmdebstrap, and prints
+its ID. Use it where no registry is at hand, or to know what a base is made of.
+
+   rootcast bootstrap -t localhost/base/debian:12 debian:bookworm
+   rootcast bootstrap -t localhost/base/debian:13 --package ca-certificates --package curl debian:13
+   rootcast bootstrap -t localhost/base/debian:12-arm64 --platform linux/arm64 debian:12
+   rootcast bootstrap -t localhost/base/ubuntu:24.04 --mirror http://mirror.example/ubuntu ubuntu:noble
+
+Packages come from the mirrors of this machine's own apt if it is of the same
+distribution, else from the distribution's public ones. The image's apt uses the
+same mirrors, without the name and password that --mirror may hold.
+
+The image's time is SOURCE_DATE_EPOCH, or else that of the newest package list:
+the same packages make the same image, with the same digest.`
+
+type bootstrapCommand struct {
+	*env
+	bootstrap               build.Bootstrap
+	tags, mirrors, packages cli.StringSlice
+}
+
+func newBootstrapCommand(e *env) *cli.Command {
+	c := &bootstrapCommand{env: e}
+	b := &c.bootstrap
+	return &cli.Command{
+		Name:        "bootstrap",
+		Usage:       "make a base image from a package repository",
+		ArgsUsage:   "DISTRO:RELEASE",
+		Description: bootstrapDescription,
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "tag", Aliases: []string{"t"}, Usage: "name the image `NAME[:TAG]`; may be repeated", Destination: &c.tags},
+			&cli.StringFlag{Name: "platform", Usage: "make it for `OS/ARCH[/VARIANT]` (default: the host's)", Destination: &b.Platform},
+			&cli.StringSliceFlag{Name: "mirror", Usage: "take packages from `URL`, or from a line as in sources.list; may be repeated", Destination: &c.mirrors},
+			&cli.StringSliceFlag{Name: "package", Usage: "add the package `NAME`; may be repeated", Destination: &c.packages},
+			&cli.StringFlag{Name: "variant", Usage: "begin with the package `SET`: essential, apt, required, minbase, buildd, important or standard", Destination: &b.Variant, DefaultText: "minbase"},
+			&cli.StringFlag{Name: "keyring", Usage: "`FILE` of the keys that sign the mirrors' packages (default: the distribution's)", Destination: &b.Keyring},
+		},
+		Action: action(e, "DISTRO:RELEASE", 1, 1, c.run),
+	}
+}
+
+func (c *bootstrapCommand) run(ctx context.Context, args []string) error {
+	b := c.bootstrap
+	b.Target = args[0]
+	b.Tags, b.Mirrors, b.Packages = c.tags.Value(), c.mirrors.Value(), c.packages.Value()
+	b.TempDir, b.Output = os.Getenv("TMPDIR"), c.reportWriter()
+	var err error
+	if b.Epoch, err = c.sourceDateEpoch(); err != nil {
+		return err
+	}
+	if len(b.Tags) == 0 {
+		return usageErrorf("the image needs a name: rootcast bootstrap -t NAME %s", b.Target)
+	}
+	if err := b.Validate(); err != nil {
+		return usageErrorf("%v", err)
+	}
+	store, err := c.openStore()
+	if err != nil {
+		return err
+	}
+	result, err := store.Bootstrap(ctx, b)
+	if err != nil {
+		return err
+	}
+	return c.printLine(result.ID)
+}
