@@ -77,20 +77,6 @@ func (r Registry) SystemContext() *types.SystemContext {
 	return sys
 }
 
-// policyContext is r's signature policy as the copier takes it; the caller
-// must Destroy it.
-func (r Registry) policyContext() (*signature.PolicyContext, error) {
-	policy, err := signature.DefaultPolicy(r.SystemContext())
-	if err != nil {
-		return nil, fmt.Errorf("reading the signature policy: %w", err)
-	}
-	pc, err := signature.NewPolicyContext(policy)
-	if err != nil {
-		return nil, fmt.Errorf("reading the signature policy: %w", err)
-	}
-	return pc, nil
-}
-
 // configPlaces names where the libraries look for a file of containers
 // configuration.
 func configPlaces(name string) []string {

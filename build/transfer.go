@@ -2,7 +2,25 @@ package build
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"os"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/common/libimage"
+	"go.podman.io/common/libimage/manifests"
+	"go.podman.io/image/v5/copy"
+	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/manifest"
+	"go.podman.io/image/v5/pkg/compression"
+	"go.podman.io/image/v5/signature"
+	istorage "go.podman.io/image/v5/storage"
+	"go.podman.io/image/v5/transports"
+	"go.podman.io/image/v5/transports/alltransports"
+	"go.podman.io/image/v5/types"
+	"go.podman.io/storage"
 )
 
 // PushOptions say how Push moves an image. The zero value pushes the layers as
@@ -12,29 +30,205 @@ type PushOptions struct {
 	All              bool   // of an index every image, not the host's platform alone
 	Compress         string // gzip, zstd or zstd:chunked
 	CompressionLevel *int
-	ForceCompression bool      // recompress what is compressed otherwise, at either end
+	ForceCompression *bool     // send layers anew that are there in another compression; nil: where Compress is set
 	Retry            int       // times to try again; 0: 3, less: never
-	Progress         io.Writer // lines for people; nil: nowhere
-}
-
-// PullOptions say how Pull moves an image. The zero value brings the image of
-// the host's platform.
-type PullOptions struct {
-	Registry Registry
-	All      bool      // of an index every image
-	Platform string    // OS/ARCH[/VARIANT]
-	Retry    int       // times to try again; 0: 3, less: never
-	Progress io.Writer // lines for people; nil: nowhere
+	Progress         io.Writer // lines for people, or a terminal's bars; nil: nowhere
+	TempDir          string    // default: /var/tmp
 }
 
 // Push copies an image of the store to dest, a registry name or any
 // transport:reference; "" is the image's own name. The result's Names hold
-// what was written, with its digest where the transport has such references.
+// what was written, with its digest.
 func (s *Store) Push(ctx context.Context, image, dest string, o PushOptions) (Result, error) {
-	return Result{}, ctx.Err()
+	img, name, err := s.find(image)
+	if err != nil {
+		return Result{}, fmt.Errorf("pushing %s: %w", image, err)
+	}
+	destRef, err := pushDestination(dest, name, img)
+	if err != nil {
+		return Result{}, fmt.Errorf("pushing %s: %w", image, err)
+	}
+	t := transfer{registry: o.Registry, retry: retries(o.Retry), progress: o.Progress, fromStore: true}
+	opts, err := o.copyOptions(destRef, img)
+	if err != nil {
+		return Result{}, fmt.Errorf("pushing %s: %w", image, err)
+	}
+	src, err := s.pushSource(ctx, img, o, opts)
+	if err != nil {
+		return Result{}, fmt.Errorf("pushing %s: %w", image, err)
+	}
+	undo := newDestination(destRef)
+	bytes, err := t.copy(ctx, destRef, src, opts)
+	if err != nil {
+		undo()
+		return Result{}, fmt.Errorf("pushing %s to %s: %w", image, transports.ImageName(destRef), tidy(err))
+	}
+	d, err := manifest.Digest(bytes)
+	if err != nil {
+		return Result{}, fmt.Errorf("pushing %s: %w", image, err)
+	}
+	return Result{ID: img.ID(), Digest: d, Names: []string{withDigest(destRef, d)}}, nil
 }
 
-// Pull copies an image into the store.
-func (s *Store) Pull(ctx context.Context, ref string, o PullOptions) (Result, error) {
-	return Result{}, ctx.Err()
+// find looks an image up by what a user calls it; name is its full name, or ""
+// if it was found otherwise.
+func (s *Store) find(image string) (_ *libimage.Image, name string, err error) {
+	rt, err := s.runtime(s.registry)
+	if err != nil {
+		return nil, "", err
+	}
+	img, found, err := rt.LookupImage(strings.TrimPrefix(image, "containers-storage:"), &libimage.LookupImageOptions{ManifestList: true})
+	if errors.Is(err, storage.ErrImageUnknown) {
+		return nil, "", &explained{"there is no such image in the store; rootcast images lists what there is", err}
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if _, err := reference.ParseNamed(found); err == nil && !strings.HasPrefix(img.ID(), found) {
+		name = found
+	} else if len(img.Names()) > 0 {
+		name = img.Names()[0]
+	}
+	return img, name, nil
+}
+
+// pushDestination is where to push; without a word from the user, to the
+// registry that the image's name begins with.
+func pushDestination(dest, name string, img *libimage.Image) (types.ImageReference, error) {
+	if dest == "" {
+		switch {
+		case name == "":
+			return nil, fmt.Errorf("image %s has no name; say where to push it", img.ID()[:12])
+		case strings.HasPrefix(name, "localhost/"):
+			return nil, fmt.Errorf("the name begins with no registry; say where to push it, as in rootcast push %s registry.example/%s",
+				name, strings.TrimPrefix(name, "localhost/"))
+		}
+		dest = name
+	}
+	if hasTransport(dest) {
+		ref, err := alltransports.ParseImageName(dest)
+		if err != nil {
+			return nil, fmt.Errorf("destination %s: %w", dest, err)
+		}
+		return ref, nil
+	}
+	ref, err := alltransports.ParseImageName("docker://" + dest)
+	if err != nil {
+		return nil, fmt.Errorf("destination %s is neither REGISTRY/NAME[:TAG] nor transport:reference: %w", dest, err)
+	}
+	return ref, nil
+}
+
+// pushSource is img to read from: with all images of an index, or the one for
+// the host.
+func (s *Store) pushSource(ctx context.Context, img *libimage.Image, o PushOptions, opts *copy.Options) (types.ImageReference, error) {
+	isList, err := img.IsManifestList(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !isList {
+		return istorage.Transport.NewStoreReference(s.store, nil, img.ID())
+	}
+	_, list, err := manifests.LoadFromImage(s.store, img.ID())
+	if err != nil {
+		return nil, err
+	}
+	if o.All {
+		opts.ImageListSelection = copy.CopyAllImages
+	} else if o.Progress != nil && len(list.Instances()) > 1 {
+		fmt.Fprintf(o.Progress, "this is an index of %d images; only the host's platform is pushed (--all pushes all)\n", len(list.Instances()))
+	}
+	return list.Reference(s.store, opts.ImageListSelection, nil)
+}
+
+func (o PushOptions) copyOptions(dest types.ImageReference, img *libimage.Image) (*copy.Options, error) {
+	sys := o.Registry.SystemContext()
+	sys.BigFilesTemporaryDir = o.TempDir
+	opts := &copy.Options{SourceCtx: &types.SystemContext{BigFilesTemporaryDir: o.TempDir}, DestinationCtx: sys, ReportWriter: o.Progress}
+	if o.Compress != "" {
+		algorithm, err := compression.AlgorithmByName(o.Compress)
+		if err != nil {
+			return nil, err
+		}
+		sys.CompressionFormat = &algorithm
+		opts.ForceCompressionFormat = true
+	}
+	sys.CompressionLevel = o.CompressionLevel
+	if o.ForceCompression != nil {
+		opts.ForceCompressionFormat = *o.ForceCompression
+	}
+	if opts.ForceCompressionFormat && sys.CompressionFormat == nil {
+		sys.CompressionFormat = &compression.Gzip
+	}
+	if dest.Transport().Name() == "docker-archive" {
+		for _, name := range img.Names() {
+			if named, err := reference.ParseNamed(name); err == nil {
+				if tagged, ok := named.(reference.NamedTagged); ok {
+					sys.DockerArchiveAdditionalTags = append(sys.DockerArchiveAdditionalTags, tagged)
+				}
+			}
+		}
+	}
+	return opts, nil
+}
+
+// withDigest names what was pushed so that it can be found again.
+func withDigest(ref types.ImageReference, d digest.Digest) string {
+	if named := ref.DockerReference(); named != nil && ref.Transport().Name() == "docker" {
+		return reference.TrimNamed(named).String() + "@" + d.String()
+	}
+	return transports.ImageName(ref) + "@" + d.String()
+}
+
+// newDestination returns what removes a file or directory that a failed push
+// began, and touches nothing that was there before.
+func newDestination(ref types.ImageReference) (undo func()) {
+	switch ref.Transport().Name() {
+	case "oci", "oci-archive", "docker-archive", "dir":
+	default:
+		return func() {}
+	}
+	path := ref.StringWithinTransport()
+	if ref.Transport().Name() != "dir" {
+		path, _, _ = strings.Cut(path, ":")
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return func() {}
+	}
+	return func() { _ = os.RemoveAll(path) }
+}
+
+// transfer is one copy with its retries.
+type transfer struct {
+	registry  Registry
+	retry     int
+	progress  io.Writer
+	fromStore bool // what is in the store already may leave it
+}
+
+func (t transfer) copy(ctx context.Context, dest, src types.ImageReference, opts *copy.Options) (bytes []byte, err error) {
+	policy, err := t.registry.SignaturePolicy()
+	if err != nil {
+		return nil, err
+	}
+	if t.fromStore {
+		if policy.Transports == nil {
+			policy.Transports = map[string]signature.PolicyTransportScopes{}
+		}
+		policy.Transports[istorage.Transport.Name()] = signature.PolicyTransportScopes{"": {signature.NewPRInsecureAcceptAnything()}}
+	}
+	pc, err := signature.NewPolicyContext(policy)
+	if err != nil {
+		return nil, fmt.Errorf("reading the signature policy: %w", err)
+	}
+	defer func() {
+		if derr := pc.Destroy(); err == nil {
+			err = derr
+		}
+	}()
+	err = t.again(ctx, func() error {
+		bytes, err = copy.Image(ctx, pc, dest, src, opts)
+		return err
+	})
+	return bytes, err
 }

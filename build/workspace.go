@@ -7,11 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"go.podman.io/storage"
-	"go.podman.io/storage/pkg/unshare"
 	"golang.org/x/sys/unix"
 )
 
@@ -71,11 +69,10 @@ func (s *Store) newWorkspace(base string) (_ *workspace, err error) {
 // the place from the environment alone, and keeps there what RUN
 // --mount=type=cache means to keep, so that gets a way out to base.
 func (w *workspace) setTempDir(base string) error {
-	cache := "buildah-cache-" + strconv.Itoa(unshare.GetRootlessUID())
-	if err := os.MkdirAll(filepath.Join(base, cache), 0o755); err != nil {
+	if err := os.MkdirAll(cacheDir(base), 0o755); err != nil {
 		return fmt.Errorf("preparing the build: %w", err)
 	}
-	if err := os.Symlink(filepath.Join(base, cache), filepath.Join(w.tmp, cache)); err != nil {
+	if err := os.Symlink(cacheDir(base), cacheDir(w.tmp)); err != nil {
 		return fmt.Errorf("preparing the build: %w", err)
 	}
 	old, was := os.LookupEnv("TMPDIR")

@@ -120,6 +120,7 @@ func (c *buildCommand) pushTags(ctx context.Context, store *build.Store, r build
 			All:      len(r.Platforms) > 1,
 			Retry:    r.Retry,
 			Progress: c.reportWriter(),
+			TempDir:  r.TempDir,
 		})
 		if err != nil {
 			return err
@@ -155,15 +156,15 @@ func (c *buildCommand) fill(args []string) (build.Recipe, error) {
 		return r, err
 	}
 	if r.Timestamp == nil {
-		if r.SourceDateEpoch, err = seconds("SOURCE_DATE_EPOCH", os.Getenv("SOURCE_DATE_EPOCH")); err != nil {
+		if r.SourceDateEpoch, err = c.sourceDateEpoch(); err != nil {
 			return r, err
 		}
 	}
 	if c.push && len(r.Tags) == 0 {
-		return r, usageErrorf("rootcast build --push needs -t, which says where to")
+		return r, usageErrorf("build: --push needs -t, which says where to")
 	}
 	if err := r.Validate(); err != nil {
-		return r, usageErrorf("rootcast build: %v", err)
+		return r, usageErrorf("build: %v", err)
 	}
 	return r, nil
 }

@@ -57,6 +57,8 @@ func (e *env) storeOptions() build.StoreOptions {
 		RunRoot:       either(e.local.runRoot, e.global.runRoot),
 		Driver:        either(e.local.driver, e.global.driver),
 		DriverOptions: append(e.global.driverOptions.Value(), e.local.driverOptions.Value()...),
+
+		RegistriesConf: registriesConf(),
 	}
 }
 

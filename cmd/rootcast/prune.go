@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/docker/go-units"
+	"github.com/urfave/cli/v2"
+
+	"github.com/rootcast/rootcast/build"
+)
+
+const pruneDescription = `Frees room in the local store: it removes what killed builds left, the build
+cache, and images that have no name and that nothing needs. While another build
+runs, its cache stays.
+
+   rootcast prune
+   rootcast prune --all`
+
+type pruneCommand struct {
+	*env
+	all bool
+}
+
+func newPruneCommand(e *env) *cli.Command {
+	c := &pruneCommand{env: e}
+	return &cli.Command{
+		Name:        "prune",
+		Usage:       "remove unused images and the build cache",
+		Description: pruneDescription,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "remove also images that have names", Destination: &c.all, DisableDefaultText: true},
+		},
+		Action: action(e, "", 0, 0, c.run),
+	}
+}
+
+func (c *pruneCommand) run(ctx context.Context, _ []string) error {
+	store, err := c.openStore()
+	if err != nil {
+		return err
+	}
+	pruned, err := store.Prune(ctx, build.PruneOptions{All: c.all, TempDir: os.Getenv("TMPDIR")})
+	if perr := c.printRemoved(pruned.Removed); err == nil {
+		err = perr
+	}
+	if err != nil {
+		return err
+	}
+	if pruned.Builds > 0 {
+		c.say("removed the remains of %d killed builds", pruned.Builds)
+	}
+	c.say("%s freed", units.HumanSizeWithPrecision(float64(pruned.Bytes), 3))
+	return nil
+}
