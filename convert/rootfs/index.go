@@ -138,8 +138,8 @@ func (x *indexer) place(hdr *tar.Header, body int64) content {
 	if hdr.Typeflag == tar.TypeReg || hdr.Typeflag == tar.TypeCont {
 		stored = hdr.Size
 	}
-	const block = 512
-	x.restart, x.skip = body+(stored+block-1)/block*block, 0
+	const block = 512 // after a global header not even body is a multiple of it
+	x.restart, x.skip = (body+stored+block-1)/block*block, 0
 	return section{x.r, body, stored}
 }
 
@@ -197,18 +197,21 @@ func inodeOf(hdr *tar.Header) (*Inode, error) {
 	if in.Type() == TypeSymlink && (in.Target == "" || strings.ContainsRune(in.Target, 0)) {
 		return nil, fmt.Errorf("symlink to %q", in.Target)
 	}
+	if len(in.Target) >= pathMax {
+		return nil, fmt.Errorf("symlink to %d bytes, and Linux takes %d", len(in.Target), pathMax-1)
+	}
 	var err error
-	if in.UID, err = id32("uid", int64(hdr.Uid)); err != nil {
+	if in.UID, err = number("uid", int64(hdr.Uid), maxID); err != nil {
 		return nil, err
 	}
-	if in.GID, err = id32("gid", int64(hdr.Gid)); err != nil {
+	if in.GID, err = number("gid", int64(hdr.Gid), maxID); err != nil {
 		return nil, err
 	}
 	if in.Type() == TypeChar || in.Type() == TypeBlock {
-		if in.Major, err = id32("device major", hdr.Devmajor); err != nil {
+		if in.Major, err = number("device major", hdr.Devmajor, maxMajor); err != nil {
 			return nil, err
 		}
-		if in.Minor, err = id32("device minor", hdr.Devminor); err != nil {
+		if in.Minor, err = number("device minor", hdr.Devminor, maxMinor); err != nil {
 			return nil, err
 		}
 	}
@@ -223,9 +226,16 @@ func inodeOf(hdr *tar.Header) (*Inode, error) {
 	return in, nil
 }
 
-func id32(what string, v int64) (uint32, error) {
-	if v < 0 || v > math.MaxUint32 {
+// The largest numbers that Linux has; chown(2) takes an owner of 2^32-1 for "leave it".
+const (
+	maxID    = math.MaxUint32 - 1
+	maxMajor = 1<<12 - 1 // include/linux/kdev_t.h
+	maxMinor = 1<<20 - 1
+)
+
+func number(what string, v, highest int64) (uint32, error) {
+	if v < 0 || v > highest {
 		return 0, fmt.Errorf("%s %d is out of range", what, v)
 	}
-	return uint32(v), nil
+	return uint32(v), nil //nolint:gosec // checked
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -40,21 +41,32 @@ type merger struct {
 
 func (m *merger) apply(ctx context.Context, layer *Index) error {
 	m.name = layer.Layer
-	hides := func(k Kind) bool { return k == Whiteout || k == Opaque }
-	for _, pass := range []bool{true, false} {
-		for _, e := range layer.Entries {
-			if hides(e.Kind) != pass {
-				continue
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := m.entry(e); err != nil {
-				return fmt.Errorf("merging layer %s: entry %q: %w", layer.Layer, e.Path, err)
-			}
+	var markers, files []Entry
+	for _, e := range layer.Entries {
+		if e.Kind == Whiteout || e.Kind == Opaque {
+			markers = append(markers, e)
+		} else {
+			files = append(files, e)
+		}
+	}
+	// The deeper first: what hides a directory hides the markers in it too.
+	slices.SortStableFunc(markers, func(a, b Entry) int { return depth(b.Path) - depth(a.Path) })
+	for _, e := range append(markers, files...) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := m.entry(e); err != nil {
+			return fmt.Errorf("merging layer %s: entry %q: %w", layer.Layer, e.Path, err)
 		}
 	}
 	return nil
+}
+
+func depth(name string) int {
+	if name == "." {
+		return 0
+	}
+	return 1 + strings.Count(name, "/")
 }
 
 func (m *merger) entry(e Entry) error {
@@ -73,7 +85,7 @@ func (m *merger) entry(e Entry) error {
 		}
 		return err
 	case Link:
-		target, err := m.tree.lookup(e.Target)
+		target, err := m.tree.resolve(e.Target, false)
 		if err != nil {
 			return fmt.Errorf("hard link to %q: %w", e.Target, err)
 		}
@@ -82,7 +94,8 @@ func (m *merger) entry(e Entry) error {
 		}
 		return m.put(e.Path, target.inode)
 	default:
-		return m.put(e.Path, e.Inode)
+		in := *e.Inode // the layer may belong to another tree as well
+		return m.put(e.Path, &in)
 	}
 }
 
@@ -108,6 +121,7 @@ func (m *merger) put(name string, in *Inode) error {
 // dir returns the directory name of the tree so far, making what is missing.
 func (m *merger) dir(name string) (*node, error) {
 	at := m.tree.root
+	at.layer = m.layer // each layer has a root
 	if name == "." {
 		return at, nil
 	}
@@ -139,8 +153,7 @@ func (m *merger) dir(name string) (*node, error) {
 
 // follow resolves a symlink of this layer that stands where a directory is needed.
 func (m *merger) follow(where string, link *node) (*node, error) {
-	parent, _ := splitName(where)
-	found, err := m.tree.resolve(resolveTarget(parent, link.inode.Target), true)
+	found, err := m.tree.resolve(where, true)
 	if err == nil && found.inode.IsDir() && found.layer == m.layer {
 		return found, nil
 	}

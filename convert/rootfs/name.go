@@ -10,6 +10,12 @@ var (
 	errEscapes = errors.New("the name leaves the root")
 	errNUL     = errors.New("the name holds a NUL")
 	errEmpty   = errors.New("the name is empty")
+	errLong    = errors.New("the name is longer than Linux takes: 4095 bytes, 255 between two slashes")
+)
+
+const (
+	pathMax = 4096 // PATH_MAX, with the NUL
+	nameMax = 255  // NAME_MAX
 )
 
 // cleanName makes a name of an archive relative and clean. A leading "/" means
@@ -24,6 +30,14 @@ func cleanName(name string) (string, error) {
 	clean := path.Clean(strings.TrimLeft(name, "/"))
 	if clean == ".." || strings.HasPrefix(clean, "../") {
 		return "", errEscapes
+	}
+	if len(clean) >= pathMax {
+		return "", errLong
+	}
+	for part := range strings.SplitSeq(clean, "/") {
+		if len(part) > nameMax {
+			return "", errLong
+		}
 	}
 	return clean, nil
 }

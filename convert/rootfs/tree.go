@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"path"
 	"slices"
 	"strings"
 )
@@ -77,12 +76,53 @@ func (t *Tree) Put(name string, in *Inode) error {
 	if err != nil {
 		return fmt.Errorf("adding %q: %w", name, err)
 	}
-	m := merger{tree: t, layer: -1, name: "of the converter"}
-	if err := m.put(clean, in); err != nil {
+	if clean == "." && !in.IsDir() {
+		return errors.New("adding a root that is not a directory")
+	}
+	if err := t.put(clean, in); err != nil {
 		return fmt.Errorf("adding %q: %w", name, err)
 	}
 	t.countNames()
 	return nil
+}
+
+// put follows the symlinks above name, as a process on the node would.
+func (t *Tree) put(name string, in *Inode) error {
+	dir, base := splitName(name)
+	missing := base
+	for {
+		at, err := t.resolve(dir, true)
+		switch {
+		case err == nil && at.inode.IsDir():
+			return (&merger{tree: &Tree{root: at}}).put(missing, in)
+		case err == nil:
+			return fmt.Errorf("%q is a %s", dir, at.inode.typeName())
+		case !errors.Is(err, errNotFound):
+			return fmt.Errorf("%q: %w", dir, err)
+		}
+		dir, base = splitName(dir)
+		missing = joinName(base, missing)
+	}
+}
+
+// Prune removes every file for which drop says so. The directories above a file
+// that stays are kept with it, whatever drop says of them.
+func (t *Tree) Prune(drop func(name string) bool) {
+	t.root.prune(".", drop)
+	t.countNames()
+}
+
+// prune tells whether anything of n stays.
+func (n *node) prune(name string, drop func(string) bool) bool {
+	stays := !drop(name)
+	for base, child := range n.children {
+		if child.prune(joinName(name, base), drop) {
+			stays = true
+		} else {
+			delete(n.children, base)
+		}
+	}
+	return stays
 }
 
 func (t *Tree) countNames() {
@@ -94,69 +134,44 @@ func (t *Tree) countNames() {
 	}
 }
 
-// lookup finds a clean name without following any symlink.
-func (t *Tree) lookup(name string) (*node, error) {
-	at := t.root
-	if name == "." {
-		return at, nil
-	}
-	for part := range strings.SplitSeq(name, "/") {
+// resolve finds a name as a process chrooted into the tree would: it follows
+// symlinks, one that is the last component too where last is true, and ".."
+// never leaves the root.
+func (t *Tree) resolve(name string, last bool) (*node, error) {
+	at, above := t.root, []*node(nil)
+	todo := strings.Split(name, "/")
+	for links := 0; len(todo) > 0; {
 		if !at.inode.IsDir() {
 			return nil, errNotDir
 		}
-		if at = at.children[part]; at == nil {
-			return nil, errNotFound
+		part := todo[0]
+		todo = todo[1:]
+		switch part {
+		case "", ".":
+			continue
+		case "..":
+			if n := len(above); n > 0 {
+				at, above = above[n-1], above[:n-1]
+			}
+			continue
 		}
+		next := at.children[part]
+		switch {
+		case next == nil:
+			return nil, errNotFound
+		case next.inode.Type() != TypeSymlink || len(todo) == 0 && !last:
+			at, above = next, append(above, at)
+			continue
+		}
+		if links++; links > maxSymlinks {
+			return nil, errLoop
+		}
+		if strings.HasPrefix(next.inode.Target, "/") {
+			at, above = t.root, nil
+		}
+		todo = append(strings.Split(next.inode.Target, "/"), todo...)
 	}
 	return at, nil
-}
-
-// resolve finds a clean name as a process chrooted into the tree would: it
-// follows symlinks, those of the last component too where last is true, and
-// ".." never leaves the root.
-func (t *Tree) resolve(name string, last bool) (*node, error) {
-	for range maxSymlinks {
-		n, rest, link, err := t.step(name, last)
-		if err != nil || link == "" {
-			return n, err
-		}
-		name = path.Join(link, rest)
-	}
-	return nil, errLoop
-}
-
-// step walks name up to the first symlink. It returns either the node, or where
-// that symlink leads and what of the name comes after it.
-func (t *Tree) step(name string, last bool) (n *node, rest, link string, err error) {
-	at, where := t.root, "."
-	if name == "." {
-		return at, "", "", nil
-	}
-	parts := strings.Split(name, "/")
-	for i, part := range parts {
-		if !at.inode.IsDir() {
-			return nil, "", "", errNotDir
-		}
-		if at = at.children[part]; at == nil {
-			return nil, "", "", errNotFound
-		}
-		if at.inode.Type() == TypeSymlink && (last || i < len(parts)-1) {
-			return nil, path.Join(parts[i+1:]...), resolveTarget(where, at.inode.Target), nil
-		}
-		where = joinName(where, part)
-	}
-	return at, "", "", nil
-}
-
-// resolveTarget is where a symlink in dir leads inside the root.
-func resolveTarget(dir, target string) string {
-	if !strings.HasPrefix(target, "/") {
-		target = dir + "/" + target
-	}
-	if clean := strings.TrimPrefix(path.Clean("/"+target), "/"); clean != "" {
-		return clean
-	}
-	return "."
 }
 
 func (in *Inode) typeName() string {
