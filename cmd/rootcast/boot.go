@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/rootcast/rootcast/build"
 	"github.com/rootcast/rootcast/convert/netboot"
+	"github.com/rootcast/rootcast/convert/pack"
 	"github.com/rootcast/rootcast/convert/qemu"
 )
 
@@ -80,7 +82,7 @@ func newBootCommand(e *env) *cli.Command {
 }
 
 func (c *bootCmd) run(ctx context.Context, args []string) (err error) {
-	m, err := c.machine()
+	m, err := c.machine(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,7 +113,7 @@ func (c *bootCmd) run(ctx context.Context, args []string) (err error) {
 }
 
 // machine is what the flags alone say, checked before any work is done.
-func (c *bootCmd) machine() (qemu.Machine, error) {
+func (c *bootCmd) machine(ctx context.Context) (qemu.Machine, error) {
 	m := qemu.Machine{CPUs: c.cpus, SSHPort: c.sshPort, Network: qemu.Network(c.network), CommandLine: c.append}
 	if m.CPUs == 0 {
 		m.CPUs = min(runtime.NumCPU(), maxCPUs)
@@ -135,7 +137,19 @@ func (c *bootCmd) machine() (qemu.Machine, error) {
 	case c.accel != "auto" && c.accel != string(qemu.KVM) && c.accel != string(qemu.TCG):
 		return m, usageErrorf("--accel %q: there are auto, kvm and tcg", c.accel)
 	}
-	return m, nil
+	return m, checkPort(ctx, c.sshPort)
+}
+
+// checkPort tells early, and better than QEMU would, that a port is taken.
+func checkPort(ctx context.Context, port int) error {
+	if port == 0 {
+		return nil
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return fmt.Errorf("--ssh-port %d cannot be used: %w", port, err)
+	}
+	return l.Close()
 }
 
 // convert makes a rootimgdir of an image in a temporary place.
@@ -180,10 +194,11 @@ func (c *bootCmd) convert(ctx context.Context, name string) (dir string, remove 
 // load completes m with what lies in a rootimgdir.
 func (c *bootCmd) load(m *qemu.Machine, dir string, memory int) error {
 	// One version for all files, even if another is published meanwhile.
+	version := dir
 	if manifest, err := filepath.EvalSymlinks(filepath.Join(dir, netboot.ManifestName)); err == nil {
-		dir = filepath.Dir(manifest)
+		version = filepath.Dir(manifest)
 	}
-	made, err := netboot.ReadManifest(dir)
+	made, err := netboot.ReadManifest(version)
 	if err != nil {
 		return err
 	}
@@ -191,10 +206,10 @@ func (c *bootCmd) load(m *qemu.Machine, dir string, memory int) error {
 	if m.Arch = parts[min(1, len(parts)-1)]; c.arch != "" && m.Arch != c.arch {
 		return fmt.Errorf("booting %s: it is for %s, not for %s", dir, made.Platform, c.arch)
 	}
-	if m.Kernel, err = bootFile(dir, made, netboot.KernelName); err != nil {
+	if m.Kernel, err = bootFile(version, made, netboot.KernelName); err != nil {
 		return fmt.Errorf("booting %s: %w", dir, err)
 	}
-	if m.Initrd, err = bootFile(dir, made, netboot.RamdiskName); err != nil {
+	if m.Initrd, err = bootFile(version, made, netboot.RamdiskName); err != nil {
 		return fmt.Errorf("booting %s: %w", dir, err)
 	}
 	m.CommandLine = strings.TrimSpace(made.Arguments + " " + m.CommandLine)
@@ -339,7 +354,8 @@ func isRootimgdir(arg string) bool {
 
 // changed tells whether any flag differs from its default.
 func (m *makeFlags) changed() bool {
-	return *m != makeFlags{boot: "ramdisk", method: "cpio", compress: "zstd"}
+	return m.platform+m.kernel+m.append != "" || m.boot != "ramdisk" || m.method != "cpio" || m.compress != string(pack.Zstd) ||
+		m.level != 0 || m.jobs != 0 || len(m.exlists.Value()) > 0
 }
 
 // parseMemory returns MiB; 0 for none given.
