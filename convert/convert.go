@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"strings"
 	"time"
 
+	"github.com/rootcast/rootcast/convert/exlist"
 	"github.com/rootcast/rootcast/convert/image"
 	"github.com/rootcast/rootcast/convert/kernel"
 	"github.com/rootcast/rootcast/convert/netboot"
@@ -26,14 +28,15 @@ const bootRamdisk = "ramdisk"
 
 // Options says what to make of an image.
 type Options struct {
-	Dir      string     // the rootimgdir
-	Compress pack.Codec // "" is zstd
-	Level    int        // of the codec; 0: its default
-	Jobs     int        // segments packed side by side; 0: the number of cores
-	Kernel   string     // version, or how it starts; "": the newest
-	Append   string     // kernel arguments after those of the image's label
-	Epoch    *time.Time // no file of the root is newer; nil: when the image was created
-	Tool     string     // rootcast's version, for the manifest
+	Dir      string       // the rootimgdir
+	Compress pack.Codec   // "" is zstd
+	Level    int          // of the codec; 0: its default
+	Jobs     int          // segments packed side by side; 0: the number of cores
+	Kernel   string       // version, or how it starts; "": the newest
+	Exclude  *exlist.List // what stays out of the root; nil: nothing does
+	Append   string       // kernel arguments after those of the image's label
+	Epoch    *time.Time   // no file of the root is newer; nil: when the image was created
+	Tool     string       // rootcast's version, for the manifest
 
 	// Report, where it is set, is called from one goroutine at a time when a
 	// step starts and as it goes on, with bytes done and bytes in all (0: unknown).
@@ -83,6 +86,7 @@ type converter struct {
 	img      *image.Image
 	tree     *rootfs.Tree
 	kernel   kernel.Kernel
+	image    fs.File // the kernel's file, which the exclude list may drop from the tree
 	manifest *netboot.Manifest
 }
 
@@ -101,11 +105,15 @@ func (c *converter) prepare(ctx context.Context) (err error) {
 	if c.kernel, err = kernel.Choose(c.tree, c.o.Kernel); err != nil {
 		return err
 	}
+	if c.image, err = c.tree.Open(c.kernel.Path); err != nil {
+		return err
+	}
 	program, err := FindInit(c.tree)
 	if err != nil {
 		return err
 	}
-	if err := putInit(c.tree, program); err != nil {
+	rules := c.o.Exclude.Rules()
+	if err := finish(c.tree, rules, program); err != nil {
 		return err
 	}
 	labels := c.img.Config.Config.Labels
@@ -116,6 +124,7 @@ func (c *converter) prepare(ctx context.Context) (err error) {
 		Boot:      bootRamdisk,
 		Kernel:    netboot.Kernel{Version: c.kernel.Version, Path: "/" + c.kernel.Path, Modules: c.kernel.Modules},
 		Init:      program,
+		Exclude:   rules,
 		Arguments: strings.Join(strings.Fields(labels[ArgumentsLabel]+" "+c.o.Append), " "),
 		Epoch:     c.epoch(),
 		Warnings:  c.tree.Warnings,
@@ -157,7 +166,7 @@ func (c *converter) writeKernel(stage *netboot.Stage) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	sum := sha256.New()
 	size := &counter{}
-	if err := c.kernel.Copy(io.MultiWriter(f, sum, size), c.tree, c.img.Config.Architecture); err != nil {
+	if err := kernel.Copy(io.MultiWriter(f, sum, size), c.image, c.img.Config.Architecture); err != nil {
 		return err
 	}
 	c.manifest.Files = append(c.manifest.Files, netboot.File{Name: netboot.KernelName, Size: size.n, SHA256: hex.EncodeToString(sum.Sum(nil))})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rootcast/rootcast/convert"
 	"github.com/rootcast/rootcast/convert/cpio"
+	"github.com/rootcast/rootcast/convert/exlist"
 	"github.com/rootcast/rootcast/convert/image"
 	"github.com/rootcast/rootcast/convert/netboot"
 	"github.com/rootcast/rootcast/convert/pack"
@@ -233,6 +234,28 @@ func TestVerifyFindsWhatChanged(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestExclude(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "out")
+	img := newImage(t, lower)
+	o := convert.Options{Dir: dir, Exclude: exlist.New("./boot*", "./etc*", "+./etc/su2", "./big")}
+	m, err := convert.Convert(t.Context(), img, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := convert.VerifyTree(t.Context(), dir, m, img); err != nil {
+		t.Error(err)
+	}
+	// root, etc, etc/su2, init, sbin, sbin/init, usr, lib, modules, 6.1…, dev and its three files
+	if f, _ := m.File("ramdisk.img"); f.Entries != 14 || f.Unpacked > 10_000 {
+		t.Errorf("%d entries of %d bytes stay", f.Entries, f.Unpacked)
+	}
+	o.Exclude = exlist.New("./sbin*")
+	if _, err := convert.Convert(t.Context(), img, o); err == nil || !strings.Contains(err.Error(), "drops the image's init") {
+		t.Errorf("without an init: %v", err)
 	}
 }
 

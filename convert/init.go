@@ -2,8 +2,10 @@ package convert
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 
+	"github.com/rootcast/rootcast/convert/exlist"
 	"github.com/rootcast/rootcast/convert/rootfs"
 )
 
@@ -28,9 +30,16 @@ func FindInit(tree *rootfs.Tree) (string, error) {
 	return "", errNoInit
 }
 
-// putInit makes /init, the program that the kernel starts in a ramdisk, lead to
-// the image's own.
-func putInit(tree *rootfs.Tree, program string) error {
+// finish makes of the image's tree what the ramdisk holds: without what the
+// exclude rules drop, and with /init, the program that the kernel starts in a
+// ramdisk, leading to the image's own.
+func finish(tree *rootfs.Tree, exclude []string, program string) error {
+	if len(exclude) > 0 {
+		tree.Prune(exlist.New(exclude...).Drops)
+	}
+	if _, err := fs.Stat(tree, program[1:]); err != nil {
+		return fmt.Errorf("the exclude list drops the image's init: %w", err)
+	}
 	if program == "/init" {
 		return nil
 	}

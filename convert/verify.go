@@ -56,7 +56,7 @@ func VerifyTree(ctx context.Context, dir string, m *netboot.Manifest, img *image
 	if err != nil {
 		return err
 	}
-	if err := putInit(tree, m.Init); err != nil {
+	if err := finish(tree, m.Exclude, m.Init); err != nil {
 		return err
 	}
 	f, ok := m.File(netboot.RamdiskName)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rootcast/rootcast/build"
 	"github.com/rootcast/rootcast/convert"
+	"github.com/rootcast/rootcast/convert/exlist"
 	"github.com/rootcast/rootcast/convert/netboot"
 	"github.com/rootcast/rootcast/convert/pack"
 )
@@ -25,6 +26,7 @@ docker://NAME, oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR.
 
    rootcast convert --rootimgdir /srv/boot/compute localhost/compute:1
    rootcast convert --rootimgdir /srv/boot/compute docker://registry.example/compute:1
+   rootcast convert --exlist recipes/debian12/compute/exlist --rootimgdir DIR IMAGE
    rootcast convert --kernel 6.1.0-37 --append "mitigations=off" --compress gzip IMAGE`
 
 // convertCmd is what the flags of rootcast convert fill.
@@ -41,6 +43,7 @@ type makeFlags struct {
 	platform, boot, method, compress string
 	level, jobs                      int
 	kernel, append                   string
+	exlists                          cli.StringSlice
 }
 
 func (m *makeFlags) flags() []cli.Flag {
@@ -52,6 +55,7 @@ func (m *makeFlags) flags() []cli.Flag {
 		&cli.IntFlag{Name: "level", Usage: "compression `LEVEL`: zstd 1 to 19 (3 by default), gzip 1 to 9 (6)", DefaultText: "the codec's", Destination: &m.level},
 		&cli.IntFlag{Name: "jobs", Usage: "pack `N` segments at a time", DefaultText: "one for each core", Destination: &m.jobs},
 		&cli.StringFlag{Name: "kernel", Usage: "take kernel `VERSION`, or the newest that starts so (default: the newest)", Destination: &m.kernel},
+		&cli.StringSliceFlag{Name: "exlist", Usage: "leave out what the exclude list in `FILE` names, in xCAT's syntax; may be repeated", Destination: &m.exlists},
 	}
 }
 
@@ -73,12 +77,16 @@ func (m *makeFlags) options(e *env, dir string) (convert.Options, error) {
 	if m.jobs < 0 {
 		return convert.Options{}, usageErrorf("--jobs %d: at least 1", m.jobs)
 	}
+	exclude, err := exlist.Read(m.exlists.Value()...)
+	if err != nil {
+		return convert.Options{}, err
+	}
 	epoch, err := e.sourceDateEpoch()
 	if err != nil {
 		return convert.Options{}, err
 	}
 	return convert.Options{
-		Dir: dir, Compress: codec, Level: m.level, Jobs: m.jobs, Kernel: m.kernel, Append: m.append, Epoch: epoch, Tool: version,
+		Dir: dir, Compress: codec, Level: m.level, Jobs: m.jobs, Kernel: m.kernel, Exclude: exclude, Append: m.append, Epoch: epoch, Tool: version,
 	}, nil
 }
 

@@ -115,24 +115,22 @@ func Choose(fsys fs.FS, version string) (Kernel, error) {
 	return found[match], nil
 }
 
-// Copy writes the kernel as a boot loader for the architecture (a GOARCH name)
-// takes it: arm64 and riscv64 loaders want an Image, which distributions ship
-// compressed by gzip at times; all others decompress themselves.
-func (k Kernel) Copy(w io.Writer, fsys fs.FS, arch string) error {
-	f, err := fsys.Open(k.Path)
-	if err != nil {
-		return fmt.Errorf("copying the kernel: %w", err)
-	}
-	defer f.Close()
-	r := bufio.NewReaderSize(f, 1<<20)
-	var src io.Reader = r
-	if magic, _ := r.Peek(2); string(magic) == "\x1f\x8b" && (arch == "arm64" || arch == "riscv64") {
-		if src, err = gzip.NewReader(r); err != nil {
-			return fmt.Errorf("decompressing the kernel %s: %w", k.Path, err)
+// Copy writes a kernel that r reads as a boot loader for the architecture (a
+// GOARCH name) takes it: arm64 and riscv64 loaders want an Image, which
+// distributions ship compressed by gzip at times; all others decompress
+// themselves.
+func Copy(w io.Writer, r io.Reader, arch string) error {
+	in := bufio.NewReaderSize(r, 1<<20)
+	var src io.Reader = in
+	if magic, _ := in.Peek(2); string(magic) == "\x1f\x8b" && (arch == "arm64" || arch == "riscv64") {
+		plain, err := gzip.NewReader(in)
+		if err != nil {
+			return fmt.Errorf("decompressing the kernel: %w", err)
 		}
+		src = plain
 	}
 	if _, err := io.Copy(w, src); err != nil {
-		return fmt.Errorf("copying the kernel %s: %w", k.Path, err)
+		return fmt.Errorf("copying the kernel: %w", err)
 	}
 	return nil
 }

@@ -31,9 +31,10 @@ type Manifest struct {
 	Platform  string    `json:"platform"` // OS/ARCH[/VARIANT]
 	Boot      string    `json:"boot"`     // ramdisk
 	Kernel    Kernel    `json:"kernel"`
-	Init      string    `json:"init"`      // what runs first, a path in the image
-	Arguments string    `json:"arguments"` // kernel arguments
-	Epoch     time.Time `json:"epoch"`     // no file of the root is newer
+	Init      string    `json:"init"`              // what runs first, a path in the image
+	Arguments string    `json:"arguments"`         // kernel arguments
+	Exclude   []string  `json:"exclude,omitempty"` // the rules of what stayed out of the root
+	Epoch     time.Time `json:"epoch"`             // no file of the root is newer
 	Memory    Memory    `json:"memory"`
 	Files     []File    `json:"files"`
 	Lost      []Loss    `json:"lost,omitempty"`
