@@ -82,12 +82,12 @@ func Merge(ctx context.Context, img *image.Image) (*rootfs.Tree, error) {
 
 // converter makes one version.
 type converter struct {
-	o        Options
-	img      *image.Image
-	tree     *rootfs.Tree
-	kernel   kernel.Kernel
-	image    fs.File // the kernel's file, which the exclude list may drop from the tree
-	manifest *netboot.Manifest
+	o          Options
+	img        *image.Image
+	tree       *rootfs.Tree
+	kernel     kernel.Kernel
+	kernelFile fs.File // the kernel's file, which the exclude list may drop from the tree
+	manifest   *netboot.Manifest
 }
 
 func (c *converter) report(step string, done, total int64) {
@@ -105,7 +105,7 @@ func (c *converter) prepare(ctx context.Context) (err error) {
 	if c.kernel, err = kernel.Choose(c.tree, c.o.Kernel); err != nil {
 		return err
 	}
-	if c.image, err = c.tree.Open(c.kernel.Path); err != nil {
+	if c.kernelFile, err = c.tree.Open(c.kernel.Path); err != nil {
 		return err
 	}
 	program, err := FindInit(c.tree)
@@ -166,7 +166,7 @@ func (c *converter) writeKernel(stage *netboot.Stage) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	sum := sha256.New()
 	size := &counter{}
-	if err := kernel.Copy(io.MultiWriter(f, sum, size), c.image, c.img.Config.Architecture); err != nil {
+	if err := kernel.Copy(io.MultiWriter(f, sum, size), c.kernelFile, c.img.Config.Architecture); err != nil {
 		return err
 	}
 	c.manifest.Files = append(c.manifest.Files, netboot.File{Name: netboot.KernelName, Size: size.n, SHA256: hex.EncodeToString(sum.Sum(nil))})

@@ -88,15 +88,21 @@ func Open(ctx context.Context, ref string, o Options) (*Image, error) {
 }
 
 func open(ctx context.Context, r types.ImageReference, o Options) (*Image, error) {
-	src, err := r.NewImageSource(ctx, o.System)
+	var src types.ImageSource
+	var sel *selected
+	err := again(ctx, r, func() (err error) {
+		if src, err = r.NewImageSource(ctx, o.System); err != nil {
+			return err
+		}
+		if sel, err = selectImage(ctx, src, o); err != nil {
+			return errors.Join(err, src.Close())
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close()
-	sel, err := selectImage(ctx, src, o)
-	if err != nil {
-		return nil, err
-	}
 	img := &Image{Digest: sel.digest, ID: sel.image.ConfigInfo().Digest, Config: *sel.config}
 	f := fetcher{src: src, o: o, instance: sel.instance}
 	if img.Layers, err = f.layers(ctx, sel); err != nil {
@@ -176,5 +182,5 @@ func displayName(r types.ImageReference) string {
 		_, id, _ := strings.Cut(rest, "]")
 		return strings.TrimPrefix(id, "@")
 	}
-	return name
+	return strings.TrimSuffix(name, ":") // of oci: without a tag
 }

@@ -53,7 +53,11 @@ func (f *fetcher) layers(ctx context.Context, sel *selected) ([]Layer, error) {
 	}
 	for i, info := range infos {
 		g.Go(func() (err error) {
-			if layers[i], err = f.layer(ctx, info, diffIDs[i]); err != nil {
+			err = again(ctx, f.src.Reference(), func() error {
+				layers[i], err = f.layer(ctx, info, diffIDs[i])
+				return err
+			})
+			if err != nil {
 				return fmt.Errorf("layer %s: %w", info.Digest, err)
 			}
 			f.report(len(infos))
