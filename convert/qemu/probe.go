@@ -155,6 +155,9 @@ func (p Probe) cachePath(ctx context.Context, program string) (string, error) {
 		return "", fmt.Errorf("asking for the host kernel's version: %w", err)
 	}
 	version, err := exec.CommandContext(ctx, program, "--version").Output()
+	if ctx.Err() != nil {
+		err = ctx.Err() // more telling than the signal that followed from it
+	}
 	if err != nil {
 		return "", fmt.Errorf("asking %s for its version: %w", program, err)
 	}

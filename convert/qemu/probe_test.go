@@ -24,20 +24,23 @@ func device(t *testing.T) string {
 }
 
 func TestProbe(t *testing.T) {
+	// Short where the guest never ends, long where it must be waited for.
+	const short, long = 2 * time.Second, time.Minute
 	tests := []struct {
-		mode string
-		want Verdict
+		mode    string
+		timeout time.Duration
+		want    Verdict
 	}{
-		{"kernel", Verdict{KVM, "a test guest came up"}},
-		{"hang", Verdict{TCG, `a test guest with KVM hung for 500ms after "Booting"`}},
-		{"deaf", Verdict{TCG, `a test guest with KVM hung for 500ms after "Booting"`}},
-		{"mute", Verdict{TCG, "a test guest with KVM hung for 500ms and its console was silent"}},
-		{"silent", Verdict{TCG, "a test guest with KVM ended before its kernel said a word"}},
-		{"fail", Verdict{TCG, "a test guest with KVM did not start: qemu: could not load kernel 'kernel' (exit status 1)"}},
+		{"kernel", long, Verdict{KVM, "a test guest came up"}},
+		{"hang", short, Verdict{TCG, `a test guest with KVM hung for 2s after "Booting"`}},
+		{"deaf", short, Verdict{TCG, `a test guest with KVM hung for 2s after "Booting"`}},
+		{"mute", short, Verdict{TCG, "a test guest with KVM hung for 2s and its console was silent"}},
+		{"silent", long, Verdict{TCG, "a test guest with KVM ended before its kernel said a word"}},
+		{"fail", long, Verdict{TCG, "a test guest with KVM did not start: qemu: could not load kernel 'kernel' (exit status 1)"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.mode, func(t *testing.T) {
-			p := Probe{Device: device(t), Timeout: 500 * time.Millisecond}
+			p := Probe{Device: device(t), Timeout: tt.timeout}
 			got, err := p.Choose(t.Context(), fake(t, tt.mode))
 			if err != nil {
 				t.Fatal(err)

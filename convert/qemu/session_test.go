@@ -54,7 +54,7 @@ func TestExpectErrors(t *testing.T) {
 		{name: "stop", mode: "stop", is: ErrStopped, want: `waiting for "login:" on the console: the machine stopped after TIME`},
 		{name: "silent", mode: "silent", is: ErrStopped, want: `waiting for "login:" on the console: the machine stopped after TIME and printed nothing at all; is it a kernel of this architecture?`},
 		{name: "fail", mode: "fail", is: ErrStopped, want: `waiting for "login:" on the console: the machine stopped: qemu: could not load kernel 'kernel' (exit status 1)`},
-		{name: "hang", mode: "hang", timeout: 300 * time.Millisecond, is: ErrTimeout, want: `waiting for "login:" on the console: no sign of it in time: waited TIME`},
+		{name: "hang", mode: "hang", timeout: 2 * time.Second, is: ErrTimeout, want: `waiting for "login:" on the console: no sign of it in time: waited TIME`},
 		{name: "mute", mode: "mute", timeout: 300 * time.Millisecond, is: ErrTimeout, want: `waiting for "login:" on the console: no sign of it in time: the console was silent for TIME`},
 		{name: "no text", mode: "hang", text: "\x1b[0m", want: "expecting no text on the console makes no sense"},
 	}
