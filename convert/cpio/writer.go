@@ -5,21 +5,26 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
+	"strings"
 )
 
 var (
 	// ErrTooLarge is a file of 4 GiB or more: newc stores sizes in 32 bits.
 	ErrTooLarge = errors.New("too large for a cpio archive, which holds less than 4 GiB a file")
 	// ErrNameTooLong is a name or symlink target that the kernel would skip.
-	ErrNameTooLong = errors.New("longer than the 4095 bytes that the kernel unpacks")
+	ErrNameTooLong = errors.New("longer than the kernel unpacks: 4095 bytes, 255 between two slashes")
 	// ErrWriteTooLong is more content than the header has promised.
 	ErrWriteTooLong = errors.New("more bytes than the header says")
+
+	errClosed = errors.New("the cpio archive has its trailer already")
 )
 
 const (
 	// MaxSize is the largest file that newc can hold.
 	MaxSize = math.MaxUint32
 	pathMax = 4096 // PATH_MAX, with the NUL
+	nameMax = 255  // NAME_MAX
 
 	headerSize  = 110
 	trailerName = "TRAILER!!!"
@@ -80,11 +85,13 @@ func (h *Header) check() error {
 		return fmt.Errorf("%d bytes: %w", h.Size, ErrTooLarge)
 	case h.Size < 0:
 		return fmt.Errorf("negative size %d", h.Size)
-	case len(h.Name) >= pathMax:
+	case len(h.Name) >= pathMax || slices.ContainsFunc(strings.Split(h.Name, "/"), func(s string) bool { return len(s) > nameMax }):
 		return fmt.Errorf("its name is %w", ErrNameTooLong)
 	case h.Mode&0o170000 == 0o120000 && h.Size >= pathMax:
 		return fmt.Errorf("its target is %w", ErrNameTooLong)
-	case h.Name == "" || h.Name == trailerName:
+	case h.Mode&0o170000 == 0o120000 && h.Size == 0:
+		return errors.New("a symlink without a target")
+	case h.Name == "" || h.Name == trailerName || strings.ContainsRune(h.Name, 0):
 		return errors.New("no name that an archive can hold")
 	}
 	return nil
@@ -145,13 +152,19 @@ func (w *Writer) Flush() error {
 	return w.err
 }
 
-// Close ends the archive with its trailer. It does not close the writer beneath.
+// Close ends the archive with its trailer, once. It does not close the writer beneath.
 func (w *Writer) Close() error {
+	if w.err == errClosed { //nolint:errorlint // never wrapped
+		return nil
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	w.header(&Header{Name: trailerName, Links: 1})
-	return w.err
+	if w.header(&Header{Name: trailerName, Links: 1}); w.err != nil {
+		return w.err
+	}
+	w.err = errClosed
+	return nil
 }
 
 func (w *Writer) write(p []byte) int {

@@ -205,9 +205,7 @@ func TestIndexTarMasksModes(t *testing.T) {
 
 // Every format of sparse files that GNU tar writes, and what stands around them.
 func TestIndexTarSparse(t *testing.T) {
-	if _, err := exec.LookPath("tar"); err != nil {
-		missing(t, "no tar")
-	}
+	rootfstest.Need(t, "tar")
 	dir := t.TempDir()
 	type hole struct {
 		at   int64
@@ -313,13 +311,4 @@ func TestIndexTarIsCancelled(t *testing.T) {
 	if _, err := rootfs.IndexTar(ctx, "L", b, b.Size()); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
-}
-
-// missing skips a test for want of a tool, and fails it where all must run.
-func missing(t testing.TB, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }

@@ -3,6 +3,7 @@ package rootfstest
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"maps"
@@ -198,6 +199,8 @@ func (e Entry) String() string {
 		s += " " + quote(e.Target)
 	case len(e.Content) > 100 && e.Content == string(Pattern(len(e.Content))):
 		s += fmt.Sprintf(" size=%d", len(e.Content))
+	case len(e.Content) > 4096: // to compare with, and no more
+		s += fmt.Sprintf(" sha256=%x", sha256.Sum256([]byte(e.Content)))
 	case e.Content != "":
 		s += " " + strconv.Quote(e.Content)
 	}
