@@ -21,7 +21,7 @@ import (
 // where no policy.json exists, every image is accepted, which is what the
 // policy says that podman and skopeo are shipped with.
 type Registry struct {
-	AuthFile  string // credentials file; default: the usual one
+	AuthFile  string // credentials file, which need not exist; default: the usual one
 	Creds     string // USER:PASSWORD, in place of what the auth file holds
 	CertDir   string // directory of *.crt, *.cert, *.key; default: certs.d
 	Policy    string // signature policy file; default: policy.json
@@ -35,11 +35,6 @@ func (r Registry) Validate() error {
 	if r.Creds != "" {
 		if user, _, ok := strings.Cut(r.Creds, ":"); !ok || user == "" {
 			return errors.New("credentials are USER:PASSWORD")
-		}
-	}
-	if r.AuthFile != "" {
-		if _, err := os.Stat(r.AuthFile); err != nil {
-			return fmt.Errorf("reading the credentials: %w", err)
 		}
 	}
 	if r.Policy != "" {

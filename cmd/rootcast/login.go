@@ -65,7 +65,7 @@ func (c *loginCommand) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	r.AuthFile = authFile
+	r.AuthFile = either(authFile, authFileFromEnv())
 	user, password, err := c.credentials()
 	if err != nil {
 		return err

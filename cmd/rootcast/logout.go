@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,7 +28,7 @@ func newLogoutCommand(e *env) *cli.Command {
 		Description: logoutDescription,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "forget the credentials of every registry", Destination: &c.all, DisableDefaultText: true},
-			&cli.StringFlag{Name: "authfile", Usage: "`FILE` that holds the credentials", EnvVars: []string{"REGISTRY_AUTH_FILE"}, Destination: &c.authFile},
+			&cli.StringFlag{Name: "authfile", Usage: "`FILE` that holds the credentials", Destination: &c.authFile},
 		},
 		Action: action(e, "REGISTRY", 0, 1, c.run),
 	}
@@ -39,7 +38,7 @@ func (c *logoutCommand) run(_ context.Context, args []string) error {
 	if c.all == (len(args) > 0) {
 		return usageErrorf("logout: name the registry, or say --all")
 	}
-	r := build.Registry{AuthFile: c.authFile, RegistriesConf: os.Getenv("CONTAINERS_REGISTRIES_CONF")}
+	r := build.Registry{AuthFile: either(c.authFile, authFileFromEnv()), RegistriesConf: registriesConf()}
 	registry := ""
 	if len(args) > 0 {
 		registry = args[0]

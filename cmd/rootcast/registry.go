@@ -23,7 +23,7 @@ type registryFlags struct {
 
 func (f *registryFlags) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "authfile", Usage: "read credentials from `FILE` (default: where rootcast login, podman and docker keep them)", EnvVars: []string{"REGISTRY_AUTH_FILE"}, Destination: &f.authFile, Category: registryCategory},
+		&cli.StringFlag{Name: "authfile", Usage: "read credentials from `FILE` (default: where rootcast login, podman and docker keep them)", Destination: &f.authFile, Category: registryCategory},
 		&cli.StringFlag{Name: "creds", Usage: "log in as `USER:PASSWORD`; other users see it in the process list, prefer rootcast login", Destination: &f.creds, Category: registryCategory},
 		&cli.StringFlag{Name: "cert-dir", Usage: "take *.crt, *.cert and *.key for the registry from `DIR`", Destination: &f.certDir, Category: registryCategory},
 		&cli.StringFlag{Name: "policy", Usage: "signature policy `FILE` (default: policy.json of the user, then of the machine)", Destination: &f.policy, Category: registryCategory},
@@ -46,6 +46,13 @@ func (f *registryFlags) registry() (build.Registry, error) {
 		TLSVerify:      f.tlsVerify.value,
 		RegistriesConf: registriesConf(),
 	}
+	if r.AuthFile != "" {
+		if _, err := os.Stat(r.AuthFile); err != nil {
+			return r, usageErrorf("--authfile: %v", err)
+		}
+	} else {
+		r.AuthFile = authFileFromEnv()
+	}
 	if err := r.Validate(); err != nil {
 		return r, usageErrorf("%v", err)
 	}
@@ -62,6 +69,10 @@ func (f *registryFlags) retries() int {
 	}
 	return f.retry
 }
+
+// authFileFromEnv is the credentials file that podman's environment variable
+// names; it need not exist.
+func authFileFromEnv() string { return os.Getenv("REGISTRY_AUTH_FILE") }
 
 // registriesConf is the file that podman's environment variable names.
 func registriesConf() string {

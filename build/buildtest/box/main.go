@@ -144,6 +144,10 @@ func run(name string, args []string, out io.Writer) int {
 		err = cat(out, args)
 	case "ls":
 		err = ls(out, args)
+	case "count":
+		var text []byte
+		text, err = os.ReadFile(args[0])
+		fmt.Fprintln(out, "count", strings.Count(string(text), "\n"))
 	case "mkdir":
 		err = os.MkdirAll(args[0], 0o755)
 	case "id":
