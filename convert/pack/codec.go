@@ -3,9 +3,11 @@ package pack
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/DataDog/zstd"
 	"github.com/klauspost/compress/gzip"
+	reader "github.com/klauspost/compress/zstd"
 )
 
 // Codec is how an archive is compressed.
@@ -39,9 +41,11 @@ func (c Codec) Suffix() string {
 	}
 }
 
-// level returns the codec's own default for 0, and checks all others. Above
-// zstd's 19 the window outgrows the 8 MiB that each kernel can be trusted with
-// (lib/decompress_unzstd.c).
+// maxWindow is the zstd window that each kernel can be trusted with
+// (lib/decompress_unzstd.c); above level 19 it would be larger.
+const maxWindow = 8 << 20
+
+// level returns the codec's own default for 0, and checks all others.
 func (c Codec) level(level int) (int, error) {
 	def, highest := 0, 0
 	switch c {
@@ -51,6 +55,9 @@ func (c Codec) level(level int) (int, error) {
 		def, highest = 6, 9
 	case None:
 		return 0, nil
+	default:
+		_, err := ParseCodec(string(c))
+		return 0, err
 	}
 	switch {
 	case level == 0:
@@ -73,7 +80,11 @@ func (c Codec) encoder(w io.Writer, level int) (io.WriteCloser, error) {
 	case Zstd:
 		return zstd.NewWriterLevel(w, level), nil
 	case Gzip: // the header carries no name, time or extra field: the kernel's gunzip knows none
-		return gzip.NewWriterLevel(w, level)
+		z, err := gzip.NewWriterLevel(w, level)
+		if err == nil {
+			z.ModTime = time.Unix(0, 0) // "no time"; the zero Time would write its own seconds
+		}
+		return z, err
 	default:
 		return nopCloser{w}, nil
 	}
@@ -86,8 +97,12 @@ func (nopCloser) Close() error { return nil }
 // Decoder returns a reader of all frames or members of a packed archive.
 func (c Codec) Decoder(r io.Reader) (io.ReadCloser, error) {
 	switch c {
-	case Zstd:
-		return zstd.NewReader(r), nil
+	case Zstd: // not libzstd's reader, for which a frame that is cut off just ends
+		d, err := reader.NewReader(r, reader.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, err
+		}
+		return d.IOReadCloser(), nil
 	case Gzip:
 		return gzip.NewReader(r)
 	default:

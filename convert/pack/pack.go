@@ -226,10 +226,28 @@ func writeItem(ctx context.Context, w *cpio.Writer, it *item, buf []byte) error 
 	if it.inode.Type() == rootfs.TypeSymlink {
 		body = strings.NewReader(it.inode.Target)
 	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{body}, buf); err != nil {
+	_, err := io.CopyBuffer(struct{ io.Writer }{w}, ctxReader{ctx, body}, buf)
+	switch {
+	case err != nil && ctx.Err() != nil: // whatever the file, it is not to blame
+		return ctx.Err()
+	case err != nil:
 		return fmt.Errorf("packing %q: %w", "/"+it.header.Name, err)
 	}
 	return nil
+}
+
+// ctxReader ends with its context. A file of zeros gives a compressor gigabytes
+// to read before it has a chunk to write.
+type ctxReader struct {
+	ctx context.Context //nolint:containedctx // io.Reader has no place for it
+	r   io.Reader
+}
+
+func (c ctxReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
 }
 
 // blockWriter hands on full blocks of its buffer's capacity.

@@ -166,9 +166,12 @@ func (e *Entry) rest(plain []string) (err error) {
 
 // Pattern is n bytes that look different everywhere and compress somewhat.
 func Pattern(n int) []byte {
+	const digits = "0123456789abcdef"
 	b := make([]byte, 0, n+8)
 	for i := uint32(1); len(b) < n; i++ {
-		b = fmt.Appendf(b, "%08x", i*2654435761)
+		for v, shift := i*2654435761, 28; shift >= 0; shift -= 4 {
+			b = append(b, digits[v>>shift&15])
+		}
 	}
 	return b[:n]
 }
