@@ -69,7 +69,7 @@ func (s *Store) Build(ctx context.Context, r Recipe) (_ Result, err error) {
 		id, _, err := imagebuildah.BuildDockerfiles(ctx, s.store, p.options, p.files...)
 		return id, err
 	})
-	p.log.finish(id)
+	p.log.finish()
 	if err != nil {
 		return Result{}, p.explain(ctx, err)
 	}
@@ -78,7 +78,7 @@ func (s *Store) Build(ctx context.Context, r Recipe) (_ Result, err error) {
 		if err != nil {
 			return Result{}, err
 		}
-		return s.rename(p.list, names)
+		return s.finishIndex(id, r.Platforms, names)
 	}
 	return s.result(id)
 }

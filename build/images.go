@@ -39,9 +39,6 @@ func (s *Store) Images(ctx context.Context, all bool) ([]Image, error) {
 	}
 	list := []Image{}
 	for _, img := range found {
-		if !all && len(img.Names()) == 0 && img.ListData.IsDangling != nil && !*img.ListData.IsDangling {
-			continue
-		}
 		info, err := s.imageInfo(ctx, img)
 		if errors.Is(err, storage.ErrImageUnknown) || errors.Is(err, storage.ErrLayerUnknown) {
 			continue // removed by another process meanwhile
@@ -49,10 +46,22 @@ func (s *Store) Images(ctx context.Context, all bool) ([]Image, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading image %s: %w", img.ID(), err)
 		}
-		list = append(list, info)
+		if all || !hidden(img, info) {
+			list = append(list, info)
+		}
 	}
 	slices.SortStableFunc(list, func(a, b Image) int { return b.Created.Compare(a.Created) })
 	return list, nil
+}
+
+// hidden tells the inner images, which nobody calls by name: those that others
+// are built on or an index holds, and steps of a build before its first layer.
+func hidden(img *libimage.Image, info Image) bool {
+	if len(info.Names) > 0 || info.Index {
+		return false
+	}
+	dangling := img.ListData.IsDangling
+	return dangling != nil && !*dangling || img.TopLayer() == ""
 }
 
 func (s *Store) imageInfo(ctx context.Context, img *libimage.Image) (Image, error) {

@@ -20,7 +20,7 @@ type buildLog struct {
 	mu      sync.Mutex
 	w       io.Writer
 	partial []byte
-	held    string // a line that may be the image ID, which is stdout's
+	ids     map[string]bool // short IDs of the images announced so far
 	last    []string
 }
 
@@ -28,7 +28,7 @@ func newBuildLog(w io.Writer) *buildLog {
 	if w == nil {
 		w = io.Discard
 	}
-	return &buildLog{w: w}
+	return &buildLog{w: w, ids: map[string]bool{}}
 }
 
 // reports is for the progress of base images: straight to the terminal, where
@@ -39,6 +39,7 @@ func (l *buildLog) reports() io.Writer { return l.w }
 var (
 	stepLine = regexp.MustCompile(`^(\[[^]]+\] )*STEP \d+`)
 	idLine   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	commit   = regexp.MustCompile(`^--> ([0-9a-f]{12})$`)
 	noise    = regexp.MustCompile(`^(subprocess exited (with status|on) .*|time=".*" level=.*)$`)
 )
 
@@ -60,9 +61,6 @@ func (l *buildLog) Write(p []byte) (int, error) {
 }
 
 func (l *buildLog) line(line string) error {
-	if err := l.release(); err != nil {
-		return err
-	}
 	text := strings.TrimRight(line[strings.LastIndexByte(strings.TrimRight(line, "\r"), '\r')+1:], "\r \t")
 	switch {
 	case stepLine.MatchString(text):
@@ -71,37 +69,25 @@ func (l *buildLog) line(line string) error {
 		l.last = append(l.last, text)
 		l.last = l.last[max(0, len(l.last)-tailLines):]
 	}
-	if idLine.MatchString(line) {
-		l.held = line
-		return nil
+	if m := commit.FindStringSubmatch(text); m != nil {
+		l.ids[m[1]] = true
+	}
+	if idLine.MatchString(text) && l.ids[text[:12]] {
+		return nil // an image's full ID, which is for stdout
 	}
 	_, err := io.WriteString(l.w, line+"\n")
 	return err
 }
 
-func (l *buildLog) release() error {
-	if l.held == "" {
-		return nil
-	}
-	held := l.held
-	l.held = ""
-	_, err := io.WriteString(l.w, held+"\n")
-	return err
-}
-
-// finish prints what is left, but for a last line that is the image's ID.
-func (l *buildLog) finish(id string) {
+// finish prints what is left.
+func (l *buildLog) finish() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.held == id {
-		l.held = ""
-	}
 	if len(l.partial) > 0 {
 		line := string(l.partial)
 		l.partial = nil
 		_ = l.line(line)
 	}
-	_ = l.release()
 }
 
 // tail is the last lines of the last step, on one line.

@@ -2,7 +2,6 @@ package build
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +19,6 @@ import (
 	istorage "go.podman.io/image/v5/storage"
 	"go.podman.io/image/v5/transports/alltransports"
 	"go.podman.io/image/v5/types"
-	"go.podman.io/storage"
 )
 
 // PullOptions say how Pull moves an image. The zero value brings the image of
@@ -264,30 +262,6 @@ func (s *Store) pullIndex(ctx context.Context, t transfer, named reference.Named
 			return Result{}, err
 		}
 	}
-	return s.addIndex(named, ix, instances)
+	return s.addIndex(ix.bytes, instances, []string{named.String()})
 }
 
-// addIndex records an index the way libimage's SaveToImage does, which would
-// write the manifest anew and so change its digest.
-func (s *Store) addIndex(named reference.Named, ix *index, instances map[digest.Digest]string) (Result, error) {
-	table, err := json.Marshal(instances)
-	if err != nil {
-		return Result{}, err
-	}
-	d, err := manifest.Digest(ix.bytes)
-	if err != nil {
-		return Result{}, err
-	}
-	_, err = s.store.CreateImage(d.Encoded(), nil, "", "", &storage.ImageOptions{BigData: []storage.ImageBigDataOption{
-		{Key: storage.ImageDigestBigDataKey, Data: ix.bytes, Digest: d},
-		{Key: "instances.json", Data: table},
-		{Key: "artifacts.json", Data: []byte("{}")},
-	}})
-	if err != nil && !errors.Is(err, storage.ErrDuplicateID) {
-		return Result{}, fmt.Errorf("recording the index: %w", err)
-	}
-	if err := s.store.AddNames(d.Encoded(), []string{named.String()}); err != nil {
-		return Result{}, fmt.Errorf("naming the index: %w", err)
-	}
-	return s.result(d.Encoded())
-}
