@@ -30,6 +30,13 @@ var patterns = [...]string{ //nolint:gochecknoglobals // a constant table
 	"usr/lib/modules/*/vmlinuz", "lib/modules/*/vmlinuz",
 }
 
+// leftovers end the names of files beside a kernel: SUSE's vmlinux-VERSION.gz for
+// debuggers, signatures, and what installers keep of another version.
+var leftovers = [...]string{ //nolint:gochecknoglobals // a constant table
+	".gz", ".xz", ".zst", ".bz2", ".sig", ".hmac", ".old", ".bak", "~",
+	".rpmsave", ".rpmorig", ".rpmnew", ".dpkg-new", ".dpkg-old", ".dpkg-tmp", ".dpkg-dist",
+}
+
 // Find lists the kernels of a root file system, the newest first. Rescue images
 // are left out; debug kernels come after all others.
 func Find(fsys fs.FS) ([]Kernel, error) {
@@ -72,7 +79,7 @@ func versionOf(name string) string {
 		return path.Base(path.Dir(name))
 	}
 	_, v, _ := strings.Cut(base, "-")
-	if strings.Contains(v, "rescue") {
+	if strings.Contains(v, "rescue") || slices.ContainsFunc(leftovers[:], func(end string) bool { return strings.HasSuffix(v, end) }) {
 		return ""
 	}
 	return v
