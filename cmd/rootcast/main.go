@@ -25,7 +25,7 @@ func main() {
 // Main runs one command line and returns the exit code: 0 done, 1 it failed,
 // 2 wrong usage, 130 interrupted.
 func Main(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	e := &env{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	err := newApp(e).RunContext(ctx, args)

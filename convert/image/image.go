@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -44,7 +44,13 @@ type Layer struct {
 	Digest digest.Digest // as the image's transport stores it
 	DiffID digest.Digest // of the plain tar
 	Size   int64         // of the plain tar, in bytes
-	Tar    *os.File      // the plain tar; read it through ReadAt
+	Tar    Tar           // the plain tar
+}
+
+// Tar is a layer's plain tar. Any number may read it at a time.
+type Tar interface {
+	io.ReaderAt
+	io.Closer
 }
 
 // Platform is the image's own, as OS/ARCH[/VARIANT].
@@ -104,7 +110,7 @@ func open(ctx context.Context, r types.ImageReference, o Options) (*Image, error
 	}
 	defer src.Close()
 	img := &Image{Digest: sel.digest, ID: sel.image.ConfigInfo().Digest, Config: *sel.config}
-	f := fetcher{src: src, o: o, instance: sel.instance}
+	f := fetcher{ref: r, src: src, o: o, instance: sel.instance}
 	if img.Layers, err = f.layers(ctx, sel); err != nil {
 		return nil, errors.Join(err, img.Close())
 	}

@@ -22,6 +22,7 @@ const atOnce = 4
 
 // fetcher brings the layers of one image to where they can be read at random.
 type fetcher struct {
+	ref      types.ImageReference
 	src      types.ImageSource
 	o        Options
 	instance *digest.Digest
@@ -45,6 +46,10 @@ func (f *fetcher) layers(ctx context.Context, sel *selected) ([]Layer, error) {
 	if len(infos) == 0 {
 		return nil, errors.New("it has no layers")
 	}
+	stored, err := openStore(f.ref, diffIDs)
+	if err != nil {
+		return nil, err
+	}
 	layers := make([]Layer, len(infos))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
@@ -53,7 +58,10 @@ func (f *fetcher) layers(ctx context.Context, sel *selected) ([]Layer, error) {
 	}
 	for i, info := range infos {
 		g.Go(func() (err error) {
-			err = again(ctx, f.src.Reference(), func() error {
+			err = again(ctx, f.ref, func() error {
+				if layers[i], err = stored.layer(ctx, i, info); err != nil || layers[i].Tar != nil {
+					return err
+				}
 				layers[i], err = f.layer(ctx, info, diffIDs[i])
 				return err
 			})
@@ -93,7 +101,7 @@ func (f *fetcher) layer(ctx context.Context, info types.BlobInfo, diffID digest.
 			_ = blob.Close() // it was only read
 		}
 	}()
-	if plain, ok := blob.(*os.File); ok && info.Digest == diffID && f.src.Reference().Transport().Name() == "containers-storage" {
+	if plain, ok := blob.(*os.File); ok && info.Digest == diffID && f.ref.Transport().Name() == "containers-storage" {
 		// The store has made the layer's tar from its own files, and checked it, into an unlinked file.
 		l.Tar, l.Size, blob = plain, size, nil
 		return l, nil
