@@ -1,0 +1,228 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rootcast/rootcast/build/buildtest"
+)
+
+// testUser is made by hack/test-user.sh.
+const testUser = "rootcast-test"
+
+// ordinary runs rootcast as a user without privileges.
+type ordinary struct {
+	dir, home, tmp string
+	uid            uint32
+}
+
+func newOrdinary(t *testing.T) *ordinary {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		skip(t, "needs root, to become an ordinary user")
+	}
+	u, err := user.Lookup(testUser)
+	if err != nil {
+		skip(t, "there is no user "+testUser+"; hack/test-user.sh makes it")
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Not t.TempDir: the user must reach it.
+	dir, err := os.MkdirTemp("", "rootcast-ordinary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	o := &ordinary{dir: dir, home: filepath.Join(dir, "home"), tmp: filepath.Join(dir, "tmp"), uid: uint32(uid)}
+	for _, d := range []string{o.home, o.tmp, filepath.Join(o.home, "run")} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyFile(t, exe, filepath.Join(dir, "rootcast"))
+	for _, d := range []string{o.dir, o.home, o.tmp, filepath.Join(o.home, "run")} {
+		if err := os.Chown(d, int(o.uid), int(o.uid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// skip is for what a machine lacks; in CI it must not lack it.
+func skip(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal("in CI this test must run: " + why)
+	}
+	t.Skip(why)
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	in, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (o *ordinary) command(driver string, args ...string) *exec.Cmd {
+	args = append([]string{"--storage-driver", driver, "--root", filepath.Join(o.home, driver), "--runroot", filepath.Join(o.home, "run", driver)}, args...)
+	cmd := exec.Command(filepath.Join(o.dir, "rootcast"), args...)
+	cmd.Dir = o.dir
+	cmd.Env = []string{"HOME=" + o.home, "TMPDIR=" + o.tmp, "XDG_RUNTIME_DIR=" + filepath.Join(o.home, "run"), "PATH=" + os.Getenv("PATH"), "USER=" + testUser}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: o.uid, Gid: o.uid}}
+	return cmd
+}
+
+func (o *ordinary) run(t *testing.T, driver string, args ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := o.command(driver, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("rootcast %s: %v\n%s", strings.Join(args, " "), err, errs.String())
+	}
+	return out.String(), errs.String()
+}
+
+// processes are the user's and those of the user's subordinate IDs.
+func (o *ordinary) processes(t *testing.T) []string {
+	t.Helper()
+	names, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(name, "cmdline"))
+		if err == nil && strings.Contains(string(text), "3458s") {
+			list = append(list, string(text))
+		}
+	}
+	return list
+}
+
+func TestOrdinaryUser(t *testing.T) {
+	o := newOrdinary(t)
+	writeRecipe(t, o.dir, "FROM scratch\nCOPY sh /bin/sh\nRUN id\nCOPY --chown=7:8 Containerfile /of-another\n")
+	reg := buildtest.NewRegistry(buildtest.Faults{})
+	defer reg.Close()
+	for _, driver := range []string{"overlay", "vfs"} {
+		t.Run(driver, func(t *testing.T) {
+			id, log := o.run(t, driver, "build", "-t", "mine:1", "ctx")
+			if !regexp.MustCompile(`^[0-9a-f]{64}\n$`).MatchString(id) {
+				t.Errorf("build printed %q, want an image ID", id)
+			}
+			if !strings.Contains(log, "\n0 0\n") {
+				t.Errorf("RUN is not root of its namespace:\n%s", log)
+			}
+			name, _ := o.run(t, driver, "push", "-q", "--tls-verify=false", "mine:1", reg.Addr+"/mine:1")
+			o.run(t, driver, "rmi", "--all")
+			back, _ := o.run(t, driver, "pull", "-q", "--tls-verify=false", strings.TrimSpace(name))
+			if back != id {
+				t.Errorf("pull brought %q, want %q", back, id)
+			}
+			o.checkClean(t)
+		})
+	}
+}
+
+func TestOrdinaryUserInterrupts(t *testing.T) {
+	o := newOrdinary(t)
+	writeRecipe(t, o.dir, "FROM scratch\nCOPY sh /bin/sh\nRUN daemon 3458s && complain asleep && sleep 3458s\n")
+	cmd := o.command("overlay", "build", "ctx")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	buf := make([]byte, 4096)
+	for !strings.Contains(log.String(), "\nasleep\n") {
+		n, err := stderr.Read(buf)
+		log.Write(buf[:n])
+		if err != nil {
+			t.Fatalf("the build ended early: %v\n%s", err, log.String())
+		}
+	}
+	began := time.Now()
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(&log, stderr); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %v to stop", took)
+	}
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
+		t.Errorf("exit code %d, want %d\n%s", code, exitInterrupted, log.String())
+	}
+	if left := o.processes(t); len(left) > 0 {
+		t.Errorf("still running: %q", left)
+	}
+	o.checkClean(t)
+}
+
+func writeRecipe(t *testing.T, dir, text string) {
+	t.Helper()
+	ctx := filepath.Join(dir, "ctx")
+	if err := os.Mkdir(ctx, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(ctx, "Containerfile"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := buildtest.Box(filepath.Join(ctx, "sh")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (o *ordinary) checkClean(t *testing.T) {
+	t.Helper()
+	entries, err := os.ReadDir(o.tmp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), "buildah-cache-") {
+			t.Errorf("left in TMPDIR: %s", e.Name())
+		}
+	}
+	if left := mountsBelow(o.dir); len(left) > 0 {
+		t.Errorf("left mounted: %q", left)
+	}
+}
