@@ -151,7 +151,7 @@ func selectImage(ctx context.Context, src types.ImageSource, o Options) (*select
 		return nil, err
 	}
 	if s.image, err = image.FromUnparsedImage(ctx, o.System, unparsed); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading its manifest: %w", err)
 	}
 	if s.config, err = s.image.OCIConfig(ctx); err != nil {
 		return nil, fmt.Errorf("reading its configuration: %w", err)

@@ -106,8 +106,12 @@ func (f *fetcher) layer(ctx context.Context, info types.BlobInfo, diffID digest.
 		l.Tar, l.Size, blob = plain, size, nil
 		return l, nil
 	}
-	l.Tar, l.Size, err = f.spool(ctx, blob, info, diffID)
-	return l, err
+	file, size, err := f.spool(ctx, blob, info, diffID)
+	if err != nil {
+		return l, err // and no nil file in an interface that is not nil
+	}
+	l.Tar, l.Size = file, size
+	return l, nil
 }
 
 func checkMediaType(mediaType string) error {
