@@ -107,6 +107,11 @@ func (r Recipe) plan(w *workspace) (*plan, error) {
 	if p.options, err = r.buildahOptions(w, contextDir, p.log); err != nil {
 		return nil, err
 	}
+	if p.options.Isolation == define.IsolationChroot {
+		if err := p.rewriteScripts(w, contextDir); err != nil {
+			return nil, err
+		}
+	}
 	names, err := normalizeTags(r.Tags)
 	if err != nil {
 		return nil, err

@@ -12,18 +12,19 @@ import (
 
 	"github.com/openshift/imagebuilder"
 	"github.com/openshift/imagebuilder/dockerfile/command"
+	"github.com/openshift/imagebuilder/dockerfile/parser"
 )
 
 // parsedFile is a recipe's file with where its instructions stand, for
 // messages.
 type parsedFile struct {
-	name         string
+	name, text   string
 	instructions []instruction
 }
 
 type instruction struct {
-	line int
-	text string // as in the file, continuation lines joined
+	text string // as Buildah reads it, continuation lines joined
+	node *parser.Node
 }
 
 // parseFiles reads the recipe's files for their mistakes; those that only
@@ -50,12 +51,13 @@ func (f *parsedFile) parse() error {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return fmt.Errorf("reading the recipe: %s is empty", f.name)
 	}
+	f.text = string(text)
 	node, err := imagebuilder.ParseDockerfile(bytes.NewReader(text))
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.name, err)
 	}
 	for _, child := range node.Children {
-		f.instructions = append(f.instructions, instruction{child.StartLine, child.Original})
+		f.instructions = append(f.instructions, instruction{child.Original, child})
 		if _, known := command.Commands[strings.ToLower(child.Value)]; !known {
 			return fmt.Errorf("%s:%d: unknown instruction %s", f.name, child.StartLine, strings.ToUpper(child.Value))
 		}
@@ -63,29 +65,34 @@ func (f *parsedFile) parse() error {
 	return nil
 }
 
-// at says where a message about text, part of an instruction, belongs.
-func (p *plan) at(text string) string {
-	want := squeeze(text)
-	var found string
+// at says where in the recipe the instruction stands that Buildah calls step,
+// and what it looks like there.
+func (p *plan) at(step string) (place, shown string) {
 	for _, f := range p.recipes {
 		for _, in := range f.instructions {
-			if squeeze(in.text) != want {
+			if squeeze(in.text) != step {
 				continue
 			}
-			if found != "" {
-				return p.where() // it stands there more than once
+			if place != "" {
+				return p.where(), shown // it stands there more than once
 			}
-			found = fmt.Sprintf("%s:%d", f.name, in.line)
+			place, shown = fmt.Sprintf("%s:%d", f.name, in.node.StartLine), squeeze(in.node.Original)
 		}
 	}
-	if found == "" {
-		return p.where()
+	if place == "" {
+		return p.where(), step
 	}
-	return found
+	return place, shown
 }
 
 // where names the recipe's files.
-func (p *plan) where() string { return strings.Join(p.files, ", ") }
+func (p *plan) where() string {
+	var names []string
+	for _, f := range p.recipes {
+		names = append(names, f.name)
+	}
+	return strings.Join(names, ", ")
+}
 
 func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
 
@@ -100,19 +107,25 @@ func (p *plan) explain(ctx context.Context, err error) error {
 	}
 	match := stepError.FindStringSubmatch(err.Error())
 	if match == nil {
-		return fmt.Errorf("building %s: %w", p.fromLine(err), err)
+		return fmt.Errorf("building %s: %w", p.fromLine(err), tidy(err))
 	}
 	step, reason := squeeze(match[1]), match[2]
+	place, shown := p.at(step)
 	var exit *exec.ExitError
 	if !strings.HasPrefix(step, "RUN") || !errors.As(err, &exit) {
-		return &explained{fmt.Sprintf("building %s: %s: %s", p.at(step), step, reason), err}
+		return &explained{fmt.Sprintf("building %s: %s: %s", place, shorten(shown, 200), reason), err}
 	}
-	text := fmt.Sprintf("building %s: %s: failed with exit code %d", p.at(step), shorten(step, 200), exit.ExitCode())
+	text := fmt.Sprintf("building %s: %s: failed with exit code %d", place, shorten(shown, 200), exit.ExitCode())
 	if tail := p.log.tail(); tail != "" {
 		text += ": " + tail
 	}
-	if strings.Contains(text, "xec format error") {
-		text += " (programs of this platform need qemu-user-static and its binfmt handler; see rootcast binfmt)"
+	for sign, hint := range map[string]string{
+		"xec format error":          "programs of another architecture need the packages qemu-user-static and binfmt-support",
+		"unknown version specified": "this crun is too old for --isolation oci; install runc or a newer crun, or leave the flag out",
+	} {
+		if strings.Contains(text, sign) {
+			text += " (" + hint + ")"
+		}
 	}
 	return &explained{text, err}
 }
@@ -127,7 +140,7 @@ func (p *plan) fromLine(err error) string {
 			}
 			for _, word := range fields[1:] {
 				if !strings.HasPrefix(word, "-") && strings.Contains(err.Error(), word) {
-					return fmt.Sprintf("%s:%d", f.name, in.line)
+					return fmt.Sprintf("%s:%d", f.name, in.node.StartLine)
 				}
 			}
 		}

@@ -48,7 +48,7 @@ var updateScripts = flag.Bool("update", false, "rewrite the expected output in t
 //	clean                nothing is mounted, no container or temporary file is left
 //	noprocess TEXT       no process has TEXT in its arguments
 //
-// and the conditions [root], [userns], [overlay] besides testscript's.
+// and the conditions [root], [userns], [runc], [overlay] besides testscript's.
 func TestScript(t *testing.T) {
 	dir := t.TempDir()
 	box := sync.OnceValues(func() (string, error) {
@@ -120,6 +120,9 @@ func scriptCondition(cond string) (bool, error) {
 		ok = os.Geteuid() == 0
 	case "userns":
 		_, err := exec.LookPath("newuidmap")
+		ok = err == nil
+	case "runc":
+		_, err := exec.LookPath("runc")
 		ok = err == nil
 	case "overlay":
 		ok = scriptDriver() == "overlay"
