@@ -19,3 +19,7 @@ func (r Registry) SignaturePolicy() (*signature.Policy, error) {
 	}
 	return policy, nil
 }
+
+// Explain drops from a registry's error what the libraries repeat, and adds
+// what to do about it where that is known.
+func Explain(err error) error { return tidy(err) }

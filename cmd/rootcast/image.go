@@ -36,7 +36,7 @@ func (e *env) openImage(ctx context.Context, name string, reg build.Registry, pl
 		Progress: func(done, total int) { e.say("layer %d of %d is here", done, total) },
 	})
 	if err != nil {
-		return nil, err
+		return nil, build.Explain(err)
 	}
 	if strings.HasPrefix(ref, "containers-storage:") {
 		img.Name = strings.TrimPrefix(name, "containers-storage:")

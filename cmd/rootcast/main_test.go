@@ -47,6 +47,7 @@ var updateScripts = flag.Bool("update", false, "rewrite the expected output in t
 //	signal NAME PIDFILE  sends TERM, INT or KILL; the process must end within two seconds
 //	clean                nothing is mounted, no container or temporary file is left
 //	noprocess TEXT       no process has TEXT in its arguments
+//	smalldisk DIR        a file system of one megabyte there, until the script ends (root)
 //
 // and the conditions [root], [userns], [runc], [overlay] besides testscript's.
 func TestScript(t *testing.T) {
@@ -70,6 +71,7 @@ func TestScript(t *testing.T) {
 			"signal":    cmdSignal,
 			"clean":     cmdClean,
 			"noprocess": cmdNoProcess,
+			"smalldisk": cmdSmallDisk,
 		},
 	})
 }
@@ -290,6 +292,13 @@ func mountsBelow(dir string) []string {
 		}
 	}
 	return left
+}
+
+func cmdSmallDisk(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.Mkdir(dir, 0o755))
+	ts.Check(syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"))
+	ts.Defer(func() { ts.Check(syscall.Unmount(dir, 0)) })
 }
 
 func cmdNoProcess(ts *testscript.TestScript, _ bool, args []string) {

@@ -145,7 +145,7 @@ func (f *fetcher) spool(ctx context.Context, blob io.Reader, info types.BlobInfo
 	}
 	defer plain.Close()
 	diff := diffID.Verifier()
-	size, err := io.Copy(io.MultiWriter(spoolWriter{file}, diff), plain)
+	size, err := io.Copy(io.MultiWriter(spoolWriter{file}, diff), onlyReader{plain})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -169,6 +169,10 @@ func unlinkedFile(dir string) (*os.File, error) {
 	}
 	return file, nil
 }
+
+// onlyReader hides the WriteTo of decompressors, some of which report a failed
+// write as a short one and lose its reason.
+type onlyReader struct{ io.Reader }
 
 // spoolWriter says what a full disk means here.
 type spoolWriter struct{ f *os.File }
