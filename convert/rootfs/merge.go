@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,8 +50,11 @@ func (m *merger) apply(ctx context.Context, layer *Index) error {
 			files = append(files, e)
 		}
 	}
-	// The deeper first: what hides a directory hides the markers in it too.
-	slices.SortStableFunc(markers, func(a, b Entry) int { return depth(b.Path) - depth(a.Path) })
+	// The deeper first, and of a directory its opaque marker: what hides a
+	// directory hides the markers in it too, in whatever order they stand.
+	slices.SortStableFunc(markers, func(a, b Entry) int {
+		return cmp.Or(depth(b.Path)-depth(a.Path), int(b.Kind)-int(a.Kind))
+	})
 	for _, e := range append(markers, files...) {
 		if err := ctx.Err(); err != nil {
 			return err

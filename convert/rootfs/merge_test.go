@@ -243,8 +243,8 @@ var mergeCases = []struct {
 	},
 	{
 		name:   "large owners, numbers and times",
-		layers: []string{"file a 0644 4294967294:4294967294 mtime=-1\nchar c 0600 4095 1048575\nfile f 0644 mtime=253402300799.123456789\nfile g 0644 mtime=-62135596800"},
-		want:   "file a 0644 4294967294:4294967294 mtime=-1\nchar c 0600 4095 1048575\nfile f 0644 mtime=253402300799.123456789\nfile g 0644 mtime=-62135596800",
+		layers: []string{"file a 0644 4294967294:4294967294 mtime=-1\nchar c 0600 4095 1048575\nfile f 0644 mtime=253402300799.123456789\nfile g 0644 mtime=-62135596799"},
+		want:   "file a 0644 4294967294:4294967294 mtime=-1\nchar c 0600 4095 1048575\nfile f 0644 mtime=253402300799.123456789\nfile g 0644 mtime=-62135596799",
 	},
 	{
 		name:   "xattrs",

@@ -51,7 +51,11 @@ type lister struct {
 func (l *lister) list(name string) error {
 	file := filepath.Join(l.root, name)
 	var st unix.Stat_t
-	if err := unix.Lstat(file, &st); err != nil {
+	err := unix.Lstat(file, &st)
+	if errors.Is(err, unix.ENOENT) { // a whiteout over nothing: overlayfs lists it
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("describing %s: %w", file, err)
 	}
 	if st.Dev != l.dev {
@@ -215,6 +219,6 @@ func (e Entry) attributes(dir string) error {
 			return err
 		}
 	}
-	ts := unix.NsecToTimespec(e.ModTime.UnixNano())
+	ts := unix.Timespec{Sec: e.ModTime.Unix(), Nsec: int64(e.ModTime.Nanosecond())}
 	return unix.UtimesNanoAt(unix.AT_FDCWD, file, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
 }

@@ -186,7 +186,7 @@ func (e Entry) String() string {
 	if e.UID != 0 || e.GID != 0 {
 		s += fmt.Sprintf(" %d:%d", e.UID, e.GID)
 	}
-	if ns := e.ModTime.UnixNano(); ns != 0 && !e.ModTime.IsZero() {
+	if e.Verb != "link" && e.Verb != "wh" && e.Verb != "opq" && !e.ModTime.Equal(time.Unix(0, 0)) {
 		s += fmt.Sprintf(" mtime=%d", e.ModTime.Unix())
 		if f := e.ModTime.Nanosecond(); f != 0 {
 			s += fmt.Sprintf(".%09d", f)

@@ -1,6 +1,7 @@
 package rootfstest
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -57,7 +58,7 @@ func (m *model) hide(layer []Entry) {
 		}
 	}
 	length := func(e Entry) int { return len(strings.TrimPrefix(path.Clean(e.Path), ".")) }
-	slices.SortStableFunc(marks, func(a, b Entry) int { return length(b) - length(a) }) // a parent's path is shorter
+	slices.SortStableFunc(marks, func(a, b Entry) int { return cmp.Or(length(b)-length(a), strings.Compare(a.Verb, b.Verb)) }) // a parent's path is shorter
 	for _, e := range marks {
 		p := path.Clean(e.Path)
 		if e.Verb == "opq" {
