@@ -12,6 +12,7 @@ import (
 	"github.com/containers/buildah/define"
 	"github.com/containers/buildah/imagebuildah"
 	buildahutil "github.com/containers/buildah/pkg/util"
+	istorage "go.podman.io/image/v5/storage"
 )
 
 // Recipe is what to build and how. The zero value of each field means what
@@ -49,8 +50,9 @@ type Recipe struct {
 }
 
 // Build builds r into the store. One process builds one recipe at a time:
-// when ctx ends, every process that this one has started is killed, and what
-// it mounted and wrote is removed.
+// when ctx ends, every process that this one has started since is killed, and
+// what it mounted and wrote is removed. A download that stands still is left
+// behind then, so the process should end.
 func (s *Store) Build(ctx context.Context, r Recipe) (_ Result, err error) {
 	if err := r.Validate(); err != nil {
 		return Result{}, err
@@ -61,6 +63,8 @@ func (s *Store) Build(ctx context.Context, r Recipe) (_ Result, err error) {
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 
+	// The library finds the images of an index by containers-storage:ID alone.
+	istorage.Transport.SetStore(s.store)
 	p, err := r.plan(w)
 	if err != nil {
 		return Result{}, err

@@ -264,4 +264,3 @@ func (s *Store) pullIndex(ctx context.Context, t transfer, named reference.Named
 	}
 	return s.addIndex(ix.bytes, instances, []string{named.String()})
 }
-

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"go.podman.io/common/libimage"
+	istorage "go.podman.io/image/v5/storage"
 	"go.podman.io/storage"
 )
 
@@ -34,6 +35,7 @@ func OpenStore(o StoreOptions) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the image store %s: %w", so.GraphRoot, err)
 	}
+	istorage.Transport.SetStore(s) // what containers-storage:NAME means in this process
 	return &Store{store: s, registry: Registry{RegistriesConf: o.RegistriesConf}}, nil
 }
 
@@ -75,6 +77,9 @@ func (s *Store) Close() error {
 		err = nil
 	}
 	s.store.Free()
+	if istorage.Transport.GetStoreIfSet() == s.store {
+		istorage.Transport.SetStore(nil)
+	}
 	if err != nil {
 		return fmt.Errorf("closing the image store %s: %w", s.store.GraphRoot(), err)
 	}

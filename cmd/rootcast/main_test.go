@@ -3,6 +3,8 @@ package main
 import (
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,6 +43,8 @@ var updateScripts = flag.Bool("update", false, "rewrite the expected output in t
 //	registry [-auth USER:PASSWORD] [-fail N] [-busy N] [-cut N] [-hangup] [-rubbish] [-tls] [NAME]
 //	         a registry on loopback; $REGISTRY (or $NAME) is its HOST:PORT
 //	faults   the same arguments: changes how the registry behaves from now on
+//	hang     a web server that never answers; $HANG is its HOST:PORT; what it is asked for
+//	         stands in the file asked
 //	box FILE puts a static shell there, to be COPYed to /bin/sh
 //	context DIR NAME...  a build context: box as sh, and every file named
 //	await FILE TEXT      waits until TEXT stands in FILE
@@ -65,6 +69,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry":  cmdRegistry,
 			"faults":    cmdFaults,
+			"hang":      cmdHang,
 			"box":       cmdBox(box),
 			"context":   cmdContext(box),
 			"await":     cmdAwait,
@@ -181,6 +186,18 @@ func parseFaults(ts *testscript.TestScript, neg bool, args []string) (string, bu
 		return fs.Arg(0), f
 	}
 	return "REGISTRY", f
+}
+
+func cmdHang(ts *testscript.TestScript, _ bool, _ []string) {
+	release := make(chan struct{})
+	asked := ts.MkAbs("asked")
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_ = os.WriteFile(asked, []byte(r.URL.Path), 0o600)
+		<-release
+	}))
+	ts.Defer(srv.Close)
+	ts.Defer(func() { close(release) })
+	ts.Setenv("HANG", srv.Listener.Addr().String())
 }
 
 type boxFunc func() (string, error)
