@@ -2,7 +2,10 @@ package build
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -133,6 +136,41 @@ func TestBuildLog(t *testing.T) {
 	}
 	if diff := cmp.Diff("100% | one | two | last, unfinished", l.tail()); diff != "" {
 		t.Errorf("tail (-want +got):\n%s", diff)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "Containerfile")
+	if err := os.WriteFile(name, []byte("FROM r.example/base:1\nRUN a \\\n b\nCOPY x /\nCOPY y /\nCOPY y /\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files, err := parseFiles([]string{name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exit := exec.Command("sh", "-c", "exit 3").Run()
+	p := &plan{files: []string{"elsewhere"}, recipes: files, log: newBuildLog(nil)}
+	if _, err := p.log.Write([]byte("STEP 2/4: RUN a  b\nthis\nthat\n")); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"RUN", fmt.Errorf(`building at STEP "RUN a  b": while running runtime: %w`, exit), ":2: RUN a b: failed with exit code 3: this | that"},
+		{"COPY", errors.New(`building at STEP "COPY x /": no such file`), ":4: COPY x /: no such file"},
+		{"COPY of which there are two", errors.New(`building at STEP "COPY y /": no such file`), ": COPY y /: no such file"},
+		{"commit", errors.New("committing container for step {Env:[PATH=/bin] Command:copy Args:[x /] Flags:[] Attrs:map[] Message:COPY x / Heredocs:[] Original:COPY x /}: no space left on device"), ":4: COPY x /: no space left on device"},
+		{"base", errors.New("creating build container: unable to copy from source docker://r.example/base:1: manifest unknown: r.example/base:1"), ":1: manifest unknown: r.example/base:1"},
+		{"anything", errors.New("no stages to build"), ": no stages to build"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := p.explain(t.Context(), tc.err).Error()
+			if diff := cmp.Diff("building "+name+tc.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -96,8 +96,24 @@ func (p *plan) where() string {
 
 func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// stepError is how Buildah says which instruction failed.
-var stepError = regexp.MustCompile(`(?s)building at STEP "(.*?)": (.*)`) //nolint:gochecknoglobals // a constant
+// stepErrors are how Buildah says which instruction failed: in its own words,
+// and as the data structure that it holds the instruction in.
+//
+//nolint:gochecknoglobals // a constant
+var stepErrors = []*regexp.Regexp{
+	regexp.MustCompile(`(?s)building at STEP "(.*?)": (.*)`),
+	regexp.MustCompile(`(?s)committing container for step \{Env:.*? Original:(.*?)\}: (.*)`),
+}
+
+// failedStep takes Buildah's message apart; step is "" if it names none.
+func failedStep(err error) (step, reason string) {
+	for _, form := range stepErrors {
+		if m := form.FindStringSubmatch(tidy(err).Error()); m != nil {
+			return squeeze(m[1]), m[2]
+		}
+	}
+	return "", ""
+}
 
 // explain makes one line of what Buildah reports: where in the recipe, what
 // failed, and for RUN its exit code and the last that it said.
@@ -105,11 +121,10 @@ func (p *plan) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("building %s: %w", p.where(), context.Cause(ctx))
 	}
-	match := stepError.FindStringSubmatch(err.Error())
-	if match == nil {
+	step, reason := failedStep(err)
+	if step == "" {
 		return fmt.Errorf("building %s: %w", p.fromLine(err), tidy(err))
 	}
-	step, reason := squeeze(match[1]), match[2]
 	place, shown := p.at(step)
 	var exit *exec.ExitError
 	if !strings.HasPrefix(step, "RUN") || !errors.As(err, &exit) {

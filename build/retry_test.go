@@ -79,6 +79,7 @@ func TestTidy(t *testing.T) {
 	for _, tc := range []struct{ name, give, want string }{
 		{"nothing to drop", "name unknown", "name unknown"},
 		{"levels", "creating build container: unable to copy from source docker://r/x:1: initializing source docker://r/x:1: reading manifest 1 in r/x: manifest unknown", "reading manifest 1 in r/x: manifest unknown"},
+		{"full disk", `copying layers and metadata for container "e6": adding layer with blob "sha256:aa"/""/"sha256:aa": unpacking failed (error: exit status 1; output: write /b: no space left on device)`, "unpacking failed (error: exit status 1; output: write /b: no space left on device)"},
 		{"plain http", `pinging: http: server gave HTTP response to HTTPS client`, `pinging: http: server gave HTTP response to HTTPS client (a registry without TLS needs --tls-verify=false)`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
