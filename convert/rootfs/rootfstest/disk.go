@@ -206,8 +206,10 @@ func (e Entry) attributes(dir string) error {
 	if e.Verb == "opq" {
 		return unix.Setxattr(file, "trusted.overlay.opaque", []byte("y"), 0)
 	}
-	if err := os.Lchown(file, e.UID, e.GID); err != nil {
-		return err
+	if os.Geteuid() == 0 || e.UID != 0 || e.GID != 0 { // others make files of their own alone
+		if err := os.Lchown(file, e.UID, e.GID); err != nil {
+			return err
+		}
 	}
 	if e.Verb != "symlink" {
 		if err := unix.Chmod(file, uint32(e.Mode)); err != nil { //nolint:gosec // a mode
