@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +44,8 @@ func (s *Store) Images(ctx context.Context, all bool) ([]Image, error) {
 		if errors.Is(err, storage.ErrImageUnknown) || errors.Is(err, storage.ErrLayerUnknown) {
 			continue // removed by another process meanwhile
 		}
-		if err != nil {
+		// One that lacks a part is listed as far as it is known, to be removed.
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("reading image %s: %w", img.ID(), err)
 		}
 		if all || !hidden(img, info) {
@@ -65,7 +67,7 @@ func hidden(img *libimage.Image, info Image) bool {
 }
 
 func (s *Store) imageInfo(ctx context.Context, img *libimage.Image) (Image, error) {
-	info := Image{ID: img.ID(), Names: slices.Clone(img.Names()), Digest: img.Digest(), Created: img.Created()}
+	info := Image{ID: img.ID(), Names: slices.Clone(img.Names()), Digest: img.Digest(), Platforms: []string{}, Created: img.Created()}
 	slices.Sort(info.Names)
 	if info.Names == nil {
 		info.Names = []string{}
@@ -79,10 +81,11 @@ func (s *Store) imageInfo(ctx context.Context, img *libimage.Image) (Image, erro
 			return info, err
 		}
 		platform, err := s.platform(ctx, img)
-		info.Platforms = []string{platform}
+		if err == nil {
+			info.Platforms = append(info.Platforms, platform)
+		}
 		return info, err
 	}
-	info.Platforms = []string{}
 	_, list, err := manifests.LoadFromImage(s.store, img.ID())
 	if err != nil {
 		return info, err
