@@ -30,7 +30,7 @@ const (
 )
 
 // errStopped ends the layer of a bootstrap whose reader went away.
-var errStopped = errors.New("nobody reads the root any more") //nolint:gochecknoglobals // a sentinel
+var errStopped = errors.New("nobody reads the root any more")
 
 // checkHost finds beforehand what would make mmdebstrap fail late or obscurely.
 func (p *bootstrapPlan) checkHost() error {

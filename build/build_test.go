@@ -87,8 +87,10 @@ func TestValidate(t *testing.T) {
 		want string // "": fine
 	}{
 		{"nothing", Recipe{}, ""},
-		{"all of it", Recipe{Tags: []string{"a/b:c"}, Platforms: []string{"linux/arm64", "linux/arm/v7", "amd64"}, Pull: "Newer", Labels: []string{"k"},
-			Annotations: []string{"k=v"}, AddHosts: []string{"h:::1", "g:host-gateway"}, DNS: []string{"192.0.2.1", "2001:db8::1"}, Isolation: "oci", Network: "none"}, "name servers are of no use"},
+		{"all of it", Recipe{
+			Tags: []string{"a/b:c"}, Platforms: []string{"linux/arm64", "linux/arm/v7", "amd64"}, Pull: "Newer", Labels: []string{"k"},
+			Annotations: []string{"k=v"}, AddHosts: []string{"h:::1", "g:host-gateway"}, DNS: []string{"192.0.2.1", "2001:db8::1"}, Isolation: "oci", Network: "none",
+		}, "name servers are of no use"},
 		{"tag", Recipe{Tags: []string{"UPPER"}}, "must be lower case, as in upper"},
 		{"tag with digest", Recipe{Tags: []string{"a@sha256:" + strings.Repeat("a", 64)}}, "has a digest"},
 		{"platform", Recipe{Platforms: []string{"linux/pdp11"}}, `platform "linux/pdp11" is unknown`},

@@ -14,7 +14,7 @@ import (
 const (
 	defaultRetries    = 3
 	baseImageDelay    = 2 * time.Second
-	buildahNoFile     = uint64(define.RLimitDefaultValue)
+	buildahNoFile     = define.RLimitDefaultValue
 	userNamespaceName = "user"
 )
 

@@ -35,7 +35,6 @@ func newBuildLog(w io.Writer) *buildLog {
 // there is one, so that the library can draw bars.
 func (l *buildLog) reports() io.Writer { return l.w }
 
-//nolint:gochecknoglobals // constants
 var (
 	stepLine = regexp.MustCompile(`^(\[[^]]+\] )*STEP \d+`)
 	idLine   = regexp.MustCompile(`^[0-9a-f]{64}$`)

@@ -111,7 +111,7 @@ func (s *Store) pruneBuild(name string) (dead bool, err error) {
 	}
 	defer lock.Close()
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return false, nil //nolint:nilerr // held: that build runs
+		return false, nil
 	}
 	tmp, err := os.ReadFile(name)
 	if err != nil {

@@ -90,8 +90,6 @@ func temporaryStatus(code int) bool {
 }
 
 // repeats are what the libraries say once at every level.
-//
-//nolint:gochecknoglobals // a constant
 var repeats = regexp.MustCompile(`(creating build container: |unable to copy from source \S+: |copying system image from manifest list: |initializing (?:source|destination) \S+: |writing blob: |copying layers and metadata for container "\w+": |adding layer with blob \S+: |while running runtime: )`)
 
 // tidy drops from err's text what its reader knows already.

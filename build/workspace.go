@@ -75,14 +75,14 @@ func (w *workspace) setTempDir(base string) error {
 	if err := os.Symlink(cacheDir(base), cacheDir(w.tmp)); err != nil {
 		return fmt.Errorf("preparing the build: %w", err)
 	}
-	old, was := os.LookupEnv("TMPDIR")
+	old, was := os.LookupEnv("TMPDIR") //nolint:forbidigo // the library takes it from nowhere else
 	w.env = func() error {
 		if was {
-			return os.Setenv("TMPDIR", old)
+			return os.Setenv("TMPDIR", old) //nolint:forbidigo // the library takes it from nowhere else
 		}
 		return os.Unsetenv("TMPDIR")
 	}
-	return os.Setenv("TMPDIR", w.tmp)
+	return os.Setenv("TMPDIR", w.tmp) //nolint:forbidigo // the library takes it from nowhere else
 }
 
 // spool copies a recipe that comes as a stream to a file.

@@ -9,7 +9,7 @@ import (
 )
 
 // version is set by the Makefile.
-var version = "dev" //nolint:gochecknoglobals // the linker writes it
+var version = "dev"
 
 const appDescription = `rootcast builds the operating-system images of diskless cluster nodes as OCI
 images and casts them into what nodes boot from: kernel, ramdisk, manifest.

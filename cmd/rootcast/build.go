@@ -46,7 +46,7 @@ func newBuildCommand(e *env) *cli.Command {
 		Usage:       "build an image from a Containerfile",
 		ArgsUsage:   "[CONTEXT]",
 		Description: buildDescription,
-		Flags:       append(append(c.buildFlags(), c.registryFlags.flags()...), c.retryFlag()),
+		Flags:       append(append(c.buildFlags(), c.flags()...), c.retryFlag()),
 		Action:      action(e, "[CONTEXT]", 0, 1, c.run),
 	}
 }

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-var updateScripts = flag.Bool("update", false, "rewrite the expected output in testdata/script") //nolint:gochecknoglobals // a flag
+var updateScripts = flag.Bool("update", false, "rewrite the expected output in testdata/script")
 
 // TestScript runs testdata/script/*.txtar. Each script has a store, a HOME and
 // a TMPDIR of its own, and these commands besides testscript's:

@@ -40,7 +40,7 @@ func newOrdinary(t *testing.T) *ordinary {
 		t.Fatal(err)
 	}
 	// Not t.TempDir: the user must reach it.
-	dir, err := os.MkdirTemp("", "rootcast-ordinary")
+	dir, err := os.MkdirTemp("", "rootcast-ordinary") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,8 @@ func TestFind(t *testing.T) {
 			"Enterprise Linux, installed, with rescue and debug kernels", files(
 				"boot/vmlinuz-0-rescue-3f2504e04f8911d39a0c0305e82c3301", "boot/.vmlinuz-5.14.0-427.el9.x86_64.hmac",
 				"boot/vmlinuz-5.14.0-427.el9.x86_64", "usr/lib/modules/5.14.0-427.el9.x86_64/vmlinuz",
-				"boot/vmlinuz-5.14.0-503.el9.x86_64+debug", "usr/lib/modules/5.14.0-503.el9.x86_64+debug/vmlinuz"),
+				"boot/vmlinuz-5.14.0-503.el9.x86_64+debug", "usr/lib/modules/5.14.0-503.el9.x86_64+debug/vmlinuz",
+			),
 			[]kernel.Kernel{
 				{Version: "5.14.0-427.el9.x86_64", Path: "boot/vmlinuz-5.14.0-427.el9.x86_64", Modules: "usr/lib/modules/5.14.0-427.el9.x86_64"},
 				{Version: "5.14.0-503.el9.x86_64+debug", Path: "boot/vmlinuz-5.14.0-503.el9.x86_64+debug", Modules: "usr/lib/modules/5.14.0-503.el9.x86_64+debug"},

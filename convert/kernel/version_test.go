@@ -15,7 +15,7 @@ import (
 )
 
 // ladders are versions in their order, the oldest first.
-var ladders = [][]string{ //nolint:gochecknoglobals // a constant table
+var ladders = [][]string{
 	{ // Debian
 		"4.19.0-27-amd64", "5.10.0-8-amd64", "5.10.0-30-amd64", "6.1.0-9-amd64", "6.1.0-37-amd64", "6.1.0-100-amd64",
 		"6.9.7+bpo-amd64", "6.10.3-amd64", "6.12.27-amd64", "6.12.107+deb13-amd64",

@@ -64,7 +64,7 @@ func (p Probe) Choose(ctx context.Context, m Machine) (Verdict, error) {
 		return Verdict{TCG, fmt.Sprintf("a %s guest on a %s host", a.name, runtime.GOARCH)}, nil
 	}
 	if err := openable(p.Device); err != nil {
-		return Verdict{TCG, err.Error()}, nil
+		return Verdict{TCG, err.Error()}, nil //nolint:nilerr // the reason, not a failure
 	}
 	path, err := p.cachePath(ctx, program)
 	if err != nil {

@@ -140,7 +140,8 @@ func (m *merger) dir(name string) (*node, error) {
 			next.layer = m.layer // this layer's own directory too, from here on
 		case next.layer != m.layer:
 			m.tree.Warnings = append(m.tree.Warnings, fmt.Sprintf(
-				"layer %s puts files below %q, which a lower layer has as a %s: a directory takes its place", m.name, where, next.inode.typeName()))
+				"layer %s puts files below %q, which a lower layer has as a %s: a directory takes its place", m.name, where, next.inode.typeName(),
+			))
 			next = at.set(part, &node{inode: newImpliedDir(), layer: m.layer})
 		case next.inode.Type() == TypeSymlink:
 			var err error

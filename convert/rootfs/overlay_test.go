@@ -55,7 +55,7 @@ func TestMergeLikeOverlayfs(t *testing.T) {
 }
 
 // everything is what the random programs have too little of.
-var everything = []string{ //nolint:gochecknoglobals // a constant table
+var everything = []string{
 	`dir . 0755 mtime=1
 	dir etc 0755 mtime=2
 	file etc/passwd 0644 mtime=3.123456789 size=100000
