@@ -1,0 +1,56 @@
+# `make demo` and `make test` do everything, set-up included; `make help` lists the rest.
+
+PREFIX  ?= /usr/local
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 30s
+
+# One set of flags for building, testing and linting: what one of them has
+# compiled the others need not compile again.
+TAGS    := containers_image_openpgp,exclude_graphdriver_btrfs,netgo,osusergo
+GOFLAGS := -trimpath -buildvcs=false -tags=$(TAGS)
+# PKCS#11 keys of encrypted images are opened by dlopen, which a static program
+# can do without; only the linker minds.
+comma   := ,
+NOWARN  := $(if $(shell ld --help 2>/dev/null | grep -e --no-warnings),-Wl$(comma)--no-warnings)
+LDFLAGS := -s -w -X main.version=$(VERSION) -linkmode=external -extldflags "-static $(NOWARN)"
+export GOFLAGS
+export CGO_ENABLED := 1
+
+.PHONY: all install test lint fuzz bench vendor demo clean help
+
+all: ## build bin/rootcast, one static file
+	@hack/setup.sh build
+	go build -ldflags '$(LDFLAGS)' -o bin/rootcast ./cmd/rootcast
+
+install: all ## install it below DESTDIR and PREFIX (/usr/local)
+	install -D -m 0755 bin/rootcast '$(DESTDIR)$(PREFIX)/bin/rootcast'
+
+test: all ## run all tests
+	@hack/setup.sh test
+	go test -timeout 30m ./...
+
+lint: ## golangci-lint with the import rules, gofumpt, shellcheck
+	@hack/setup.sh lint
+	@hack/lint.sh
+
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@hack/setup.sh build
+	@hack/fuzz.sh $(FUZZTIME)
+
+bench: ## run the benchmarks
+	@hack/setup.sh build
+	go test -run '^$$' -bench . -benchmem ./...
+
+vendor: ## bring vendor/ in line with go.mod, after a change of it
+	go mod tidy
+	go mod vendor
+
+demo: all ## recipe to login prompt: build, push, pull, convert, verify, boot
+	@hack/setup.sh demo
+	@hack/demo.sh
+
+clean: ## remove bin/ and what the demo and the tests keep
+	@hack/clean.sh
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
