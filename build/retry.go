@@ -95,8 +95,11 @@ var repeats = regexp.MustCompile(`(creating build container: |unable to copy fro
 // tidy drops from err's text what its reader knows already.
 func tidy(err error) error {
 	text := repeats.ReplaceAllString(err.Error(), "")
-	if strings.Contains(text, "server gave HTTP response to HTTPS client") {
+	switch {
+	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
 		text += " (a registry without TLS needs --tls-verify=false)"
+	case strings.Contains(text, "authentication required"), strings.Contains(text, "unauthorized"):
+		text += " (rootcast login keeps credentials for a registry)"
 	}
 	if text == err.Error() {
 		return err

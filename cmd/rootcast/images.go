@@ -19,6 +19,9 @@ const imagesDescription = `Lists the images of the local store, which podman and
    rootcast images --json
    rootcast images --digests --all`
 
+// shortID is how much of an ID people are shown.
+const shortID = 12
+
 type imagesCommand struct {
 	*env
 	json, digests, all bool
@@ -51,6 +54,14 @@ func (c *imagesCommand) run(ctx context.Context, _ []string) error {
 	if c.json {
 		return printJSON(c.stdout, list)
 	}
+	if c.isQuiet() { // as podman images -q
+		for _, img := range list {
+			if _, err := fmt.Fprintln(c.stdout, img.ID[:shortID]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	return c.table(list)
 }
 
@@ -72,7 +83,7 @@ func (c *imagesCommand) table(list []build.Image) error {
 			if c.digests {
 				row = append(row, img.Digest.String())
 			}
-			row = append(row, img.ID[:12], strings.Join(img.Platforms, ","),
+			row = append(row, img.ID[:shortID], strings.Join(img.Platforms, ","),
 				units.HumanDuration(time.Since(img.Created))+" ago", units.HumanSizeWithPrecision(float64(img.Size), 3))
 			fmt.Fprintln(w, strings.Join(row, "\t"))
 		}

@@ -36,7 +36,7 @@ type fixture struct {
 }
 
 // layers are those of every image here.
-var layers = []string{ //nolint:gochecknoglobals // a constant table
+var layers = []string{
 	"dir etc 0755\nfile etc/os-release 0644 ID=test\nfile old 0644 size=300000\nchar null 0666 1 3",
 	"file etc/hosts 0644 1:2 hosts\nlink hosts etc/hosts\nwh old",
 	"file new 04755 size=100000",

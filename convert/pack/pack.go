@@ -192,6 +192,15 @@ func (s *segment) pack(ctx context.Context, o Options, buf []byte) error {
 	if err != nil {
 		return err
 	}
+	closed := false
+	closeEncoder := func() error {
+		if closed {
+			return nil
+		}
+		closed = true
+		return enc.Close()
+	}
+	defer closeEncoder() //nolint:errcheck // after an error it only gives libzstd's memory back
 	// The codec sees blocks of one size, whatever the sizes of the files.
 	in := &blockWriter{w: enc, buf: make([]byte, 0, chunkSize)}
 	archive := cpio.NewWriter(in)
@@ -204,7 +213,7 @@ func (s *segment) pack(ctx context.Context, o Options, buf []byte) error {
 	if s.last {
 		end = archive.Close
 	}
-	for _, step := range []func() error{end, in.flush, enc.Close, out.flush} {
+	for _, step := range []func() error{end, in.flush, closeEncoder, out.flush} {
 		if err := step(); err != nil {
 			return fmt.Errorf("compressing: %w", err)
 		}
