@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
-# Of a build's output on standard input, passes on the steps, and of what they
-# print a sign of life; all of it is kept in .cache/demo/build.log, and shown
-# where the build fails.
+# Keeps what a long command prints, on standard input, in LOG, and passes on the
+# lines that match PATTERN, of the others a sign of life, and the last TAIL lines.
+#
+#   hack/brief.sh LOG [PATTERN [TAIL]]
 set -euo pipefail
 
-mkdir -p .cache/demo
+log=$1 pattern=${2:-} tail=${3:-0}
+: >"$log"
 last=$SECONDS
-while IFS= read -r line; do
-  printf '%s\n' "$line" >>.cache/demo/build.log
-  case $line in
-  *STEP*) ;;
-  rootcast:*) ;;
-  *) [ $((SECONDS - last)) -ge 10 ] || continue ;;
-  esac
+while IFS= read -r line || [ -n "$line" ]; do
+  printf '%s\n' "$line" >>"$log"
+  line=${line//[[:cntrl:]]/}
+  if [ -z "$pattern" ] || [[ ! $line =~ $pattern ]]; then
+    [ $((SECONDS - last)) -ge 8 ] || continue
+  fi
   last=$SECONDS
-  printf '    %.110s\n' "$line"
+  printf '    %.100s\n' "$line"
 done
+tail -n "$tail" "$log" | sed 's/^/    /'

@@ -21,6 +21,20 @@ step() {
 }
 done_() { printf '    %s (%d s)\n' "$*" "$((SECONDS - began))"; }
 
+# run passes on the lines of a command's messages that match a pattern, and keeps
+# all of them in a log; the result is what the command prints on standard output.
+result=
+run() {
+  local log=$demo/$1.log pattern=$2 tail=$3
+  shift 3
+  if ! rootcast "$@" 2>&1 >"$demo/result" | hack/brief.sh "$log" "$pattern" "$tail"; then
+    tail -n 15 "$log" >&2
+    echo "rootcast $1 failed; all that it printed is in $log" >&2
+    exit 1
+  fi
+  result=$(<"$demo/result")
+}
+
 registry=
 stop() {
   if [ -n "$registry" ]; then
@@ -30,10 +44,14 @@ stop() {
 trap stop EXIT
 
 step "A Debian base image, from the mirror that this machine's apt uses"
+# What an earlier run pulled has its registry's address in its name.
+if [ -s "$demo/pinned" ]; then
+  rootcast rmi --quiet "$(<"$demo/pinned")" >/dev/null 2>&1 || true
+fi
 if rootcast inspect --quiet "$base" >/dev/null 2>&1; then
   done_ "$base is there from an earlier run"
 else
-  rootcast bootstrap -t "$base" debian:bookworm >/dev/null
+  run bootstrap . 0 bootstrap -t "$base" debian:bookworm
   done_ "$base"
 fi
 
@@ -41,13 +59,13 @@ step "The node's image, by recipes/debian12/compute"
 # The password of the demo's node, whose hash enters the build as a secret.
 password=rootcast
 [ -s "$demo/root.hash" ] || (umask 077 && printf '%s\n' "$password" | openssl passwd -6 -stdin >"$demo/root.hash")
-rootcast build -t "$image" --build-arg "BASE=$base" --build-arg ROOTCAST_SECRETS=demo \
-  --secret "id=root_password_hash,src=$demo/root.hash" recipes/debian12/compute 2>&1 >/dev/null |
-  hack/brief.sh
+run build 'STEP .*: (FROM|RUN|COPY)' 0 build -t "$image" --build-arg "BASE=$base" --build-arg ROOTCAST_SECRETS=demo \
+  --secret "id=root_password_hash,src=$demo/root.hash" recipes/debian12/compute
 done_ "$image"
 
 step "A registry on loopback"
 go build -o "$demo/registry" ./hack/registry
+rm -rf "$demo/blobs"
 exec {announced}< <(exec "$demo/registry" -dir "$demo/blobs")
 registry=$!
 read -r address <&"$announced"
@@ -55,25 +73,26 @@ done_ "$address"
 
 step "Push"
 # Plain HTTP is for loopback only; everywhere else --tls-verify stays on.
-pushed=$(rootcast push --tls-verify=false "$image" "$address/hpc/compute:1")
-done_ "$pushed"
+run push '' 0 push --tls-verify=false "$image" "$address/hpc/compute:1"
+pinned=$address/hpc/compute@${result##*@}
+done_ "$result"
 
 step "Remove the image here, and pull it back by its digest"
 rootcast rmi "$image" >/dev/null
-pinned=$address/hpc/compute@${pushed##*@}
-rootcast pull --tls-verify=false "$pinned" >/dev/null
+run pull '' 0 pull --tls-verify=false "$pinned"
+printf '%s\n' "$pinned" >"$demo/pinned"
 done_ "$pinned"
 
 step "Convert it to what a node boots from"
-rootcast convert --rootimgdir "$node" --exlist recipes/debian12/compute/exlist "$pinned" >/dev/null
+run convert '^(warning|kernel|ramdisk)' 0 convert --rootimgdir "$node" --exlist recipes/debian12/compute/exlist "$pinned"
 done_ "$node"
 
 step "Verify every entry and digest of it"
-rootcast verify --tls-verify=false "$node"
-done_ "verified"
+run verify '^(checking|comparing)' 0 verify "$node"
+done_ "$result"
 
 step "Boot it in QEMU, up to the login prompt"
-rootcast boot --expect "login:" --timeout 300s "$node"
+run boot '^booting' 4 boot --expect "login:" --timeout 300s "$node"
 done_ "the node asks who logs in"
 
 cat <<END
@@ -84,6 +103,8 @@ All of it took $SECONDS s.
       kernel, ramdisk.img and manifest.json: what a boot server hands to nodes
   $demo/store
       the images: bin/rootcast images --root $demo/store
+  $demo/*.log
+      all that the steps printed, the node's console among it
 
 Try next:
   bin/rootcast boot $node
