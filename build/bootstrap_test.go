@@ -23,7 +23,6 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/transports/alltransports"
-
 )
 
 func TestBootstrapValidate(t *testing.T) {
@@ -577,4 +576,3 @@ func wantError(t *testing.T, err error, want string) {
 		t.Fatalf("error %q\nwant  %q", got, want)
 	}
 }
-
