@@ -40,6 +40,9 @@ func (p *bootstrapPlan) checkHost() error {
 	if err := p.arch.checkRunnable(p.Host); err != nil {
 		return err
 	}
+	if _, err := exec.LookPath("arch-test"); err != nil && !p.arch.isNative() {
+		return fmt.Errorf("%s needs arch-test to find the emulator for %s programs; as root: apt-get install arch-test", mmdebstrap, p.arch.goarch)
+	}
 	p.keyring = p.target.distro.keyring
 	advice := fmt.Sprintf("as root: apt-get install %s, or name a file with --keyring", p.target.distro.keyringPackage)
 	if p.Keyring != "" {

@@ -163,7 +163,7 @@ func (a architecture) checkRunnable(host fs.FS) error {
 	}
 	const (
 		dir    = "proc/sys/fs/binfmt_misc"
-		advice = "as root: apt-get install qemu-user-static binfmt-support"
+		advice = "as root: apt-get install arch-test qemu-user-static binfmt-support"
 	)
 	entries, err := fs.ReadDir(host, dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -233,7 +233,7 @@ func TestBootstrapCheckRunnable(t *testing.T) {
 		t.Skip("this is the architecture that the test takes for foreign")
 	}
 	const file = "proc/sys/fs/binfmt_misc/qemu-s390x"
-	const advice = "as root: apt-get install qemu-user-static binfmt-support"
+	const advice = "as root: apt-get install arch-test qemu-user-static binfmt-support"
 	tests := []struct {
 		name string
 		host map[string]string
