@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Makes sure that what `make build|demo|test|lint` needs is installed. On Debian
-# and its kin root gets what is missing; anyone else is told in one line.
+# Makes sure that what `make build|demo|test|lint` needs is installed. Where there
+# is apt-get root gets what is missing; anyone else is told the command that does it.
 #
 #   hack/setup.sh build|demo|test|lint
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# A line is a program or file, and the Debian package that brings it.
+# A line is a program or file, and the Debian package that brings it. libc.a is
+# the C library that gcc links a static program with.
 build_needs() {
   cat <<'LIST'
 gcc gcc
-/usr/include/stdlib.h libc6-dev
+libc.a libc6-dev
 LIST
 }
 
@@ -19,6 +20,7 @@ demo_needs() {
   machine=$(uname -m)
   cat <<'LIST'
 mmdebstrap mmdebstrap
+/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 openssl openssl
 newuidmap uidmap
 LIST
@@ -40,7 +42,6 @@ gzip gzip
 xz xz-utils
 crun crun
 runc runc
-setpriv util-linux
 LIST
 }
 
@@ -51,6 +52,7 @@ lint_needs() {
 is_there() {
   case $1 in
   /*) [ -e "$1" ] ;;
+  *.a) [ -e "$(gcc -print-file-name="$1" 2>/dev/null)" ] ;;
   *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
   esac
 }
@@ -63,13 +65,65 @@ missing() {
   done | sort -u
 }
 
+# elsewhere prints for Debian packages what dnf, zypper or pacman calls them.
+elsewhere() {
+  local column names package row
+  case $1 in
+  dnf) column=1 ;;
+  zypper) column=2 ;;
+  pacman) column=3 ;;
+  esac
+  shift
+  # Debian's name, and those of dnf, zypper and pacman where they differ.
+  names='
+libc6-dev glibc-static glibc-devel-static glibc
+uidmap shadow-utils shadow shadow
+qemu-system-x86 qemu-system-x86 qemu-x86 qemu-system-x86
+qemu-system-arm qemu-system-aarch64 qemu-arm qemu-system-aarch64
+qemu-system-ppc qemu-system-ppc qemu-ppc qemu-system-ppc
+qemu-system-misc qemu-system-riscv,qemu-system-s390x qemu-extra,qemu-s390x qemu-system-riscv,qemu-system-s390x
+debian-archive-keyring debian-keyring debian-archive-keyring debian-archive-keyring
+xz-utils xz xz xz
+shellcheck ShellCheck ShellCheck shellcheck
+'
+  for package; do
+    if read -ra row < <(grep "^$package " <<<"$names"); then
+      package=${row[column]}
+    fi
+    printf ' %s' "${package//,/ }"
+  done
+}
+
+# say_how prints the command that installs packages here.
+say_how() {
+  local sudo=
+  [ "$(id -u)" = 0 ] || sudo='sudo '
+  if command -v apt-get >/dev/null; then
+    echo "missing packages; run: ${sudo}apt-get install --no-install-recommends $*"
+  elif command -v dnf >/dev/null; then
+    echo "missing packages; run: ${sudo}dnf install$(elsewhere dnf "$@")"
+  elif command -v zypper >/dev/null; then
+    echo "missing packages; run: ${sudo}zypper install$(elsewhere zypper "$@")"
+  elif command -v pacman >/dev/null; then
+    echo "missing packages; run: ${sudo}pacman -S --needed$(elsewhere pacman "$@")"
+  else
+    echo "missing here, by their names in Debian; install this distribution's equivalents: $*"
+  fi >&2
+}
+
+apt_get() {
+  DEBIAN_FRONTEND=noninteractive apt-get -q -y "$@" 2>&1 </dev/null | hack/brief.sh .cache/setup.log >&2
+}
+
 install_packages() {
   echo "installing $*" >&2
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get -q -y install --no-install-recommends "$@" >/dev/null 2>&1 && return
-  # The lists of packages may be old, or not there at all.
-  apt-get -q update >/dev/null
-  apt-get -q -y install --no-install-recommends "$@" >/dev/null
+  mkdir -p .cache
+  apt_get install --no-install-recommends "$@" && return
+  echo "fetching apt's lists of packages, which may be old or missing" >&2
+  if ! apt_get update || ! apt_get install --no-install-recommends "$@"; then
+    tail -n 15 .cache/setup.log >&2
+    exit 1
+  fi
 }
 
 check_go() {
@@ -94,11 +148,8 @@ esac
 
 mapfile -t packages < <({ build_needs && "${what}_needs"; } | missing)
 if [ "${#packages[@]}" -gt 0 ]; then
-  if ! command -v apt-get >/dev/null; then
-    echo "missing here, by their names in Debian; install this distribution's equivalents: ${packages[*]}" >&2
-    exit 1
-  elif [ "$(id -u)" != 0 ]; then
-    echo "missing packages; run: sudo apt-get install --no-install-recommends ${packages[*]}" >&2
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    say_how "${packages[@]}"
     exit 1
   fi
   install_packages "${packages[@]}"
@@ -106,12 +157,13 @@ fi
 check_go
 
 if [ "$what" = test ]; then
-  # Without any list of packages apt cannot find the kernel that tests boot.
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ -z "$(apt-cache policy linux-image-cloud-amd64)" ]; then
-    apt-get -q update >/dev/null
+  if [ "$(id -u)" = 0 ]; then
+    # Without any list of packages apt cannot find the kernel that tests boot.
+    if command -v apt-get >/dev/null && [ -z "$(apt-cache policy linux-image-cloud-amd64 linux-image-virtual)" ]; then
+      mkdir -p .cache
+      apt_get update
+    fi
+    hack/test-user.sh
   fi
-  if [ "$(id -u)" = 0 ] && [ -e hack/test-user.sh ]; then
-    sh hack/test-user.sh
-  fi
-  hack/base.sh
+  hack/kernel.sh
 fi

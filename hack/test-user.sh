@@ -1,13 +1,10 @@
 #!/bin/sh
 # Makes the ordinary user as whom tests run that need one: rootcast-test, with
-# ranges of subordinate IDs; and installs what the tests of builds use besides:
-# uidmap and an OCI runtime. Run as root; doing it again changes nothing.
+# ranges of subordinate IDs. Run as root; doing it again changes nothing.
 set -eu
 
 user=${1:-rootcast-test}
 
-command -v newuidmap >/dev/null || apt-get install -y --no-install-recommends uidmap
-command -v runc >/dev/null || apt-get install -y --no-install-recommends runc
 id "$user" >/dev/null 2>&1 || useradd --create-home --shell /bin/sh "$user"
 touch /etc/subuid /etc/subgid
 grep -q "^$user:" /etc/subuid || usermod --add-subuids 2000000-2065535 "$user"

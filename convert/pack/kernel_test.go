@@ -3,17 +3,16 @@ package pack_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rootcast/rootcast/convert/kernel"
 	"github.com/rootcast/rootcast/convert/pack"
 	"github.com/rootcast/rootcast/convert/rootfs"
 	"github.com/rootcast/rootcast/convert/rootfs/rootfstest"
@@ -57,21 +56,18 @@ func TestCPIOByKernel(t *testing.T) {
 	}
 }
 
-// testKernel is ROOTCAST_TEST_KERNEL, or the newest one that the set-up has put
-// into the repository's cache.
+// testKernel is ROOTCAST_TEST_KERNEL, or the one that the set-up has put into
+// the repository's cache.
 func testKernel(t *testing.T) string {
 	t.Helper()
-	if file := os.Getenv("ROOTCAST_TEST_KERNEL"); file != "" {
-		return file
+	file := os.Getenv("ROOTCAST_TEST_KERNEL")
+	if file == "" {
+		file = filepath.Join("..", "..", ".cache", "kernels", "vmlinuz-amd64")
 	}
-	found, err := filepath.Glob("../../.cache/test/vmlinuz*")
-	if err != nil {
-		t.Fatal(err)
+	if _, err := os.Stat(file); err != nil {
+		rootfstest.Skip(t, fmt.Sprintf("no kernel to boot (%v): hack/kernel.sh fetches one, ROOTCAST_TEST_KERNEL may name one", err))
 	}
-	if len(found) == 0 {
-		rootfstest.Skip(t, "no kernel to boot: set ROOTCAST_TEST_KERNEL, or put one into .cache/test/")
-	}
-	return slices.MaxFunc(found, kernel.Compare)
+	return file
 }
 
 // listProgram builds testdata/list for the machine.
