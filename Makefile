@@ -20,14 +20,16 @@ export CGO_ENABLED := 1
 
 all: ## build bin/rootcast, one static file
 	@hack/setup.sh build
-	go build -ldflags '$(LDFLAGS)' -o bin/rootcast ./cmd/rootcast
+	@echo 'building bin/rootcast'
+	@hack/alive.sh 'still compiling' go build -ldflags '$(LDFLAGS)' -o bin/rootcast ./cmd/rootcast
 
-install: all ## install it below DESTDIR and PREFIX (/usr/local)
+install: ## install bin/rootcast below DESTDIR and PREFIX (/usr/local)
+	@test -x bin/rootcast || $(MAKE) all
 	install -D -m 0755 bin/rootcast '$(DESTDIR)$(PREFIX)/bin/rootcast'
 
 test: all ## run all tests
 	@hack/setup.sh test
-	go test -timeout 30m ./...
+	@hack/alive.sh 'still testing' go test -timeout 30m ./...
 
 lint: ## golangci-lint with the import rules, gofumpt, shellcheck
 	@hack/setup.sh lint
@@ -39,7 +41,7 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 
 bench: ## run the benchmarks
 	@hack/setup.sh build
-	go test -run '^$$' -bench . -benchmem ./...
+	@hack/alive.sh 'still measuring' go test -run '^$$' -bench . -benchmem ./...
 
 vendor: ## bring vendor/ in line with go.mod, after a change of it
 	go mod tidy

@@ -64,7 +64,7 @@ run build 'STEP .*: (FROM|RUN|COPY)' 0 build -t "$image" --build-arg "BASE=$base
 done_ "$image"
 
 step "A registry on loopback"
-go build -o "$demo/registry" ./hack/registry
+hack/alive.sh "    still compiling" go build -o "$demo/registry" ./hack/registry
 rm -rf "$demo/blobs"
 exec {announced}< <(exec "$demo/registry" -dir "$demo/blobs")
 registry=$!

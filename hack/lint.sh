@@ -10,10 +10,10 @@ if [ ! -e "$stamp" ]; then
   rm -rf .bin
   mkdir .bin
   # The tools are another module: neither this one's tags nor its vendor directory are theirs.
-  GOFLAGS=-buildvcs=false CGO_ENABLED=0 GOBIN=$PWD/.bin go install -C hack/tools tool
+  GOFLAGS=-buildvcs=false CGO_ENABLED=0 GOBIN=$PWD/.bin hack/alive.sh "still building" go install -C hack/tools tool
   touch "$stamp"
 fi
-.bin/golangci-lint run --allow-serial-runners ./...
+hack/alive.sh "still linting" .bin/golangci-lint run --allow-serial-runners ./...
 unformatted=$(git ls-files -z '*.go' ':!vendor' | xargs -0 .bin/gofumpt -extra -l)
 if [ -n "$unformatted" ]; then
   printf 'not as gofumpt -extra -w leaves it:\n%s\n' "$unformatted" >&2
