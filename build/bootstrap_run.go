@@ -16,8 +16,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"go.podman.io/storage/pkg/mount"
 )
 
 const (
@@ -84,7 +82,7 @@ func (p *bootstrapPlan) run(ctx context.Context, w io.Writer) (err error) {
 	if err != nil {
 		return fmt.Errorf("making a directory for the root: %w", err)
 	}
-	defer func() { err = errors.Join(err, removeRoot(tmp)) }()
+	defer func() { err = errors.Join(err, removeTree(tmp)) }()
 	// Apt's own user must reach the root below, but nobody need list it.
 	if err := os.Chmod(tmp, 0o711); err != nil { //nolint:gosec // see above
 		return fmt.Errorf("making a directory for the root: %w", err)
@@ -158,26 +156,6 @@ func (p *bootstrapPlan) command(ctx context.Context, tmp string) *exec.Cmd {
 	}
 	cmd.WaitDelay = 2 * stopGrace // a helper outside the group may hold the pipes
 	return cmd
-}
-
-// removeRoot removes what an interrupted mmdebstrap left in dir, but not
-// through a mount: below may be the host's own /dev.
-func removeRoot(dir string) error {
-	mounts, err := mount.GetMounts()
-	if err != nil {
-		return fmt.Errorf("removing %s: looking for mounts below it: %w", dir, err)
-	}
-	for _, m := range slices.Backward(mounts) {
-		if strings.HasPrefix(m.Mountpoint, dir+"/") {
-			if err := syscall.Unmount(m.Mountpoint, syscall.MNT_DETACH); err != nil {
-				return fmt.Errorf("removing %s: unmounting %s: %w", dir, m.Mountpoint, err)
-			}
-		}
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("removing the root while it grew: %w", err)
-	}
-	return nil
 }
 
 // bootstrapLog turns mmdebstrap's messages into steps and keeps the last ones.

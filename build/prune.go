@@ -123,7 +123,7 @@ func (s *Store) pruneBuild(name string) (dead bool, err error) {
 	}
 	// The name was written by a build; believe it only as far as it looks like one.
 	if dir := string(tmp); filepath.IsAbs(dir) && filepath.Base(dir) == id && strings.HasPrefix(id, workspacePrefix) {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := removeTree(dir); err != nil {
 			return false, err
 		}
 	}

@@ -110,7 +110,7 @@ func (w *workspace) close() error {
 	if w.env != nil {
 		errs = append(errs, w.env())
 	}
-	errs = append(errs, removeBuildContainers(w.store, w.id), os.RemoveAll(w.tmp))
+	errs = append(errs, removeBuildContainers(w.store, w.id), removeTree(w.tmp))
 	if w.lock != nil {
 		errs = append(errs, os.Remove(w.lock.Name()), w.lock.Close())
 	}
@@ -130,6 +130,10 @@ func removeBuildContainers(s storage.Store, id string) error {
 	for _, c := range containers {
 		for _, name := range c.Names {
 			if strings.Contains(name, id) {
+				if err := unmountContainerMounts(s, c.ID); err != nil {
+					errs = append(errs, err)
+					break
+				}
 				_, uerr := s.Unmount(c.ID, true)
 				if errors.Is(uerr, storage.ErrLayerNotMounted) {
 					uerr = nil
@@ -140,4 +144,19 @@ func removeBuildContainers(s storage.Store, id string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// unmountContainerMounts unmounts what the library keeps mounted beside a
+// container's root, so that deleting its directories deletes nothing else.
+func unmountContainerMounts(s storage.Store, id string) error {
+	for _, directory := range []func(string) (string, error){s.ContainerDirectory, s.ContainerRunDirectory} {
+		dir, err := directory(id)
+		if err != nil {
+			return fmt.Errorf("finding the directories of build container %s: %w", id, err)
+		}
+		if err := unmountBelow(dir); err != nil {
+			return fmt.Errorf("deleting build container %s: %w", id, err)
+		}
+	}
+	return nil
 }
