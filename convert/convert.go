@@ -38,9 +38,17 @@ type Options struct {
 	Epoch    *time.Time   // no file of the root is newer; nil: when the image was created
 	Tool     string       // rootcast's version, for the manifest
 
-	// Report, where it is set, is called from one goroutine at a time when a
-	// step starts and as it goes on, with bytes done and bytes in all (0: unknown).
-	Report func(step string, done, total int64)
+	Report Report // nil: nobody is told
+}
+
+// Report is told of long work, from one goroutine at a time: when a step starts
+// and as it goes on, with bytes done and bytes in all (0: unknown).
+type Report func(step string, done, total int64)
+
+func (r Report) say(step string, done, total int64) {
+	if r != nil {
+		r(step, done, total)
+	}
 }
 
 // Convert writes a new version of o.Dir from the image and makes it current. When
@@ -64,8 +72,8 @@ func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manif
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c.report("publishing", 0, 0)
-	return c.manifest, stage.Publish(c.manifest)
+	c.o.Report.say("publishing", 0, 0)
+	return c.manifest, stage.Publish(ctx, c.manifest)
 }
 
 // Merge returns the image's file tree.
@@ -90,15 +98,9 @@ type converter struct {
 	manifest   *netboot.Manifest
 }
 
-func (c *converter) report(step string, done, total int64) {
-	if c.o.Report != nil {
-		c.o.Report(step, done, total)
-	}
-}
-
 // prepare finds all that can be wrong with the image before anything is written.
 func (c *converter) prepare(ctx context.Context) (err error) {
-	c.report("merging layers", 0, 0)
+	c.o.Report.say("merging layers", 0, 0)
 	if c.tree, err = Merge(ctx, c.img); err != nil {
 		return err
 	}
@@ -181,7 +183,7 @@ func (c *converter) writeRamdisk(ctx context.Context, stage *netboot.Stage) (err
 	defer func() { err = errors.Join(err, f.Close()) }()
 	info, err := pack.CPIO(ctx, f, c.tree, pack.Options{
 		Codec: c.o.Compress, Level: c.o.Level, Jobs: c.o.Jobs, Epoch: c.manifest.Epoch,
-		Progress: func(done, total int64) { c.report("packing", done, total) },
+		Progress: func(done, total int64) { c.o.Report.say("packing", done, total) },
 	})
 	if err != nil {
 		return err

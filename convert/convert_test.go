@@ -112,7 +112,7 @@ func TestConvertAndVerify(t *testing.T) {
 			if diff := cmp.Diff(m, read); diff != "" {
 				t.Errorf("manifest as it was written (-want +got):\n%s", diff)
 			}
-			if err := errors.Join(convert.VerifyFiles(t.Context(), dir, read), convert.VerifyTree(t.Context(), dir, read, img)); err != nil {
+			if err := errors.Join(convert.VerifyFiles(t.Context(), dir, read, nil), convert.VerifyTree(t.Context(), dir, read, img, nil)); err != nil {
 				t.Errorf("verifying: %v", err)
 			}
 		})
@@ -230,7 +230,7 @@ func TestVerifyFindsWhatChanged(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := convert.VerifyTree(t.Context(), dir, m, newImage(t, tc.layer)); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if err := convert.VerifyTree(t.Context(), dir, m, newImage(t, tc.layer), nil); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want an error with %q", err, tc.want)
 			}
 		})
@@ -246,7 +246,7 @@ func TestExclude(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := convert.VerifyTree(t.Context(), dir, m, img); err != nil {
+	if err := convert.VerifyTree(t.Context(), dir, m, img, nil); err != nil {
 		t.Error(err)
 	}
 	// root, etc, etc/su2, init, sbin, sbin/init, usr, lib, modules, 6.1…, dev and its three files
@@ -285,7 +285,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 			if err := os.WriteFile(path, tc.damage(b), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			err = convert.VerifyFiles(t.Context(), dir, m)
+			err = convert.VerifyFiles(t.Context(), dir, m, nil)
 			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "ramdisk.img") {
 				t.Errorf("got %v, want an error that names ramdisk.img with %q", err, tc.want)
 			}

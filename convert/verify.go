@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/rootcast/rootcast/convert/ctxio"
 	"github.com/rootcast/rootcast/convert/image"
 	"github.com/rootcast/rootcast/convert/netboot"
 	"github.com/rootcast/rootcast/convert/pack"
@@ -17,25 +18,33 @@ import (
 )
 
 // VerifyFiles checks the size and digest of every file of a rootimgdir against
-// its manifest, and reads each packed root to its end.
-func VerifyFiles(ctx context.Context, dir string, m *netboot.Manifest) error {
+// its manifest. The errors of all files are joined.
+func VerifyFiles(ctx context.Context, dir string, m *netboot.Manifest, report Report) error {
 	var errs []error
+	var done, total int64
 	for _, f := range m.Files {
-		if err := verifyFile(ctx, dir, f); err != nil {
+		total += f.Size
+	}
+	count := func(n int) {
+		done += int64(n)
+		report.say("checking digests", done, total)
+	}
+	for _, f := range m.Files {
+		if err := verifyFile(ctx, dir, f, count); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", filepath.Join(dir, f.Name), err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func verifyFile(ctx context.Context, dir string, want netboot.File) error {
+func verifyFile(ctx context.Context, dir string, want netboot.File, count func(int)) error {
 	f, err := os.Open(filepath.Join(dir, want.Name))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	sum := sha256.New()
-	n, err := io.Copy(sum, &ctxReader{ctx, f})
+	n, err := io.Copy(sum, ctxio.NewReader(ctx, f, count))
 	if err != nil {
 		return err
 	}
@@ -51,7 +60,7 @@ func verifyFile(ctx context.Context, dir string, want netboot.File) error {
 // VerifyTree reads the packed root back with a reader that shares no code with
 // the packer and compares every entry with the image's merged tree. The error
 // names each file that differs, up to a score of them.
-func VerifyTree(ctx context.Context, dir string, m *netboot.Manifest, img *image.Image) error {
+func VerifyTree(ctx context.Context, dir string, m *netboot.Manifest, img *image.Image, report Report) error {
 	tree, err := Merge(ctx, img)
 	if err != nil {
 		return err
@@ -72,7 +81,7 @@ func VerifyTree(ctx context.Context, dir string, m *netboot.Manifest, img *image
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Name, err)
 	}
-	plain, err := codec.Decoder(&ctxReader{ctx, file})
+	plain, err := codec.Decoder(ctxio.NewReader(ctx, file, nil))
 	if err != nil {
 		return fmt.Errorf("decompressing %s: %w", f.Name, err)
 	}
@@ -81,21 +90,13 @@ func VerifyTree(ctx context.Context, dir string, m *netboot.Manifest, img *image
 	for name, in := range tree.All() {
 		c.want[name] = in
 	}
-	if err := c.compare(plain); err != nil {
+	var done int64
+	counted := ctxio.NewReader(ctx, plain, func(n int) {
+		done += int64(n)
+		report.say("comparing with the image", done, f.Unpacked)
+	})
+	if err := c.compare(counted); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(dir, f.Name), err)
 	}
 	return nil
-}
-
-// ctxReader ends a long read with its context.
-type ctxReader struct {
-	ctx context.Context //nolint:containedctx // io.Reader has no place for it
-	r   io.Reader
-}
-
-func (c *ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

@@ -171,10 +171,11 @@ func (c *bootCmd) convert(ctx context.Context, name string) (dir string, remove 
 	if err != nil {
 		return "", nil, fmt.Errorf("making a directory for what is booted: %w", err)
 	}
-	remove = func() error { return os.RemoveAll(dir) }
+	temp := dir // the named results are gone by the time that it is removed
+	remove = func() error { return os.RemoveAll(temp) }
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, remove())
+			err = errors.Join(err, os.RemoveAll(temp))
 		}
 	}()
 	o, err := c.make.options(c.e, dir)
@@ -193,11 +194,7 @@ func (c *bootCmd) convert(ctx context.Context, name string) (dir string, remove 
 
 // load completes m with what lies in a rootimgdir.
 func (c *bootCmd) load(m *qemu.Machine, dir string, memory int) error {
-	// One version for all files, even if another is published meanwhile.
-	version := dir
-	if manifest, err := filepath.EvalSymlinks(filepath.Join(dir, netboot.ManifestName)); err == nil {
-		version = filepath.Dir(manifest)
-	}
+	version := netboot.Current(dir) // for all files, even if another is published meanwhile
 	made, err := netboot.ReadManifest(version)
 	if err != nil {
 		return err

@@ -63,7 +63,7 @@ func rootimgdir(t *testing.T) string {
 		sum := sha256.Sum256([]byte(name))
 		m.Files = append(m.Files, netboot.File{Name: name, Size: int64(len(name)), SHA256: hex.EncodeToString(sum[:])})
 	}
-	if err := stage.Publish(m); err != nil {
+	if err := stage.Publish(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
 	return dir

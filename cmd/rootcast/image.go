@@ -17,7 +17,7 @@ func (e *env) openImage(ctx context.Context, name string, reg build.Registry, pl
 	if err != nil {
 		return nil, err
 	}
-	ref := name
+	ref, storeName := name, ""
 	if needsStore(name) {
 		store, err := e.openStore()
 		if err != nil {
@@ -27,19 +27,21 @@ func (e *env) openImage(ctx context.Context, name string, reg build.Registry, pl
 		if ref, found, err = store.Resolve(ctx, name); err != nil {
 			return nil, err
 		}
-		if !found {
+		if found { // by an ID, which nobody asked for
+			storeName = strings.TrimPrefix(name, "containers-storage:")
+		} else {
 			e.say("%s is not in the local store; reading %s", name, strings.TrimPrefix(ref, "docker://"))
 		}
 	}
+	p := e.newProgress()
+	defer p.finish()
 	img, err := image.Open(ctx, ref, image.Options{
 		System: reg.SystemContext(), Platform: platform, Policy: policy, TempDir: os.Getenv("TMPDIR"),
-		Progress: func(done, total int) { e.say("layer %d of %d is here", done, total) },
+		Name:     storeName,
+		Progress: func(done, total int64) { p.report("reading layers", done, total) },
 	})
 	if err != nil {
 		return nil, build.Explain(err)
-	}
-	if strings.HasPrefix(ref, "containers-storage:") {
-		img.Name = strings.TrimPrefix(name, "containers-storage:")
 	}
 	return img, nil
 }

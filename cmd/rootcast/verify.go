@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -42,25 +43,26 @@ func newVerifyCommand(e *env) *cli.Command {
 }
 
 func (c *verifyCmd) run(ctx context.Context, args []string) error {
-	dir := args[0]
+	dir := netboot.Current(args[0]) // of one version, even if another is published meanwhile
 	m, err := netboot.ReadManifest(dir)
 	if err != nil {
 		return err
 	}
-	c.e.say("checking the digests of %d files", len(m.Files))
-	if err := convert.VerifyFiles(ctx, dir, m); err != nil {
-		return fmt.Errorf("verifying %s: %w", dir, err)
+	p := c.e.newProgress()
+	defer p.finish()
+	err = convert.VerifyFiles(ctx, dir, m, p.report)
+	if !c.digestsOnly && ctx.Err() == nil {
+		// A damaged archive can still tell which of its files differ.
+		err = errors.Join(err, c.compare(ctx, dir, m, p.report))
 	}
-	if !c.digestsOnly {
-		if err := c.compare(ctx, dir, m); err != nil {
-			return err
-		}
+	if err != nil {
+		return fmt.Errorf("verifying %s: %w", args[0], err)
 	}
-	_, err = fmt.Fprintf(c.e.stdout, "%s: ok\n", dir)
+	_, err = fmt.Fprintf(c.e.stdout, "%s: ok\n", args[0])
 	return err
 }
 
-func (c *verifyCmd) compare(ctx context.Context, dir string, m *netboot.Manifest) error {
+func (c *verifyCmd) compare(ctx context.Context, dir string, m *netboot.Manifest, report convert.Report) error {
 	reg, err := c.registry.registry()
 	if err != nil {
 		return err
@@ -68,16 +70,11 @@ func (c *verifyCmd) compare(ctx context.Context, dir string, m *netboot.Manifest
 	name := either(c.image, m.Image.Reference)
 	img, err := c.e.openImage(ctx, name, reg, m.Platform)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (--image names the image if it is elsewhere now, --digests-only needs none)", err)
 	}
 	defer img.Close() //nolint:errcheck // its files were only read
 	if img.ID.String() != m.Image.ID {
-		return fmt.Errorf("%s is now image %s; %s was made from %s: name that one with --image", name, img.ID, dir, m.Image.ID)
+		return fmt.Errorf("%s is now image %s, and this was made from %s: name that one with --image", name, img.ID, m.Image.ID)
 	}
-	f, _ := m.File(netboot.RamdiskName)
-	c.e.say("comparing %d entries of %s with %s", f.Entries, f.Name, name)
-	if err := convert.VerifyTree(ctx, dir, m, img); err != nil {
-		return fmt.Errorf("verifying %s: %w", dir, err)
-	}
-	return nil
+	return convert.VerifyTree(ctx, dir, m, img, report)
 }

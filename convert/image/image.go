@@ -26,8 +26,13 @@ type Options struct {
 	// Policy decides which images may be used; nil accepts all.
 	Policy *signature.Policy
 
-	// Progress, where it is set, is called after each layer, from one goroutine at a time.
-	Progress func(done, total int)
+	// Name is what messages and the result call the image; "": what its reference says.
+	Name string
+
+	// Progress, where it is set, is called from one goroutine at a time with the
+	// packed bytes of layers that have come so far, and all there are. Layers of a
+	// local store are not among them.
+	Progress func(done, total int64)
 }
 
 // Image is one image of one platform.
@@ -84,7 +89,10 @@ func Open(ctx context.Context, ref string, o Options) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening image %s: %w", ref, err)
 	}
-	name := displayName(r)
+	name := o.Name
+	if name == "" {
+		name = displayName(r)
+	}
 	img, err := open(ctx, r, o)
 	if err != nil {
 		return nil, fmt.Errorf("reading image %s: %w", name, err)
@@ -180,10 +188,10 @@ func chooseInstance(blob []byte, mime string, o Options) (digest.Digest, error) 
 
 // displayName leaves out what names a place of this machine's store.
 func displayName(r types.ImageReference) string {
-	if named := r.DockerReference(); named != nil {
+	name := transports.ImageName(r)
+	if named := r.DockerReference(); named != nil && (strings.HasPrefix(name, "docker:") || strings.HasPrefix(name, "containers-storage:")) {
 		return named.String()
 	}
-	name := transports.ImageName(r)
 	if rest, ok := strings.CutPrefix(name, "containers-storage:["); ok {
 		_, id, _ := strings.Cut(rest, "]")
 		return strings.TrimPrefix(id, "@")

@@ -15,6 +15,8 @@ import (
 	"go.podman.io/image/v5/pkg/compression"
 	"go.podman.io/image/v5/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/rootcast/rootcast/convert/ctxio"
 )
 
 // atOnce is how many layers are fetched side by side.
@@ -27,8 +29,9 @@ type fetcher struct {
 	o        Options
 	instance *digest.Digest
 
-	mu   sync.Mutex
-	done int
+	total int64 // packed bytes of the layers, as far as they are known
+	mu    sync.Mutex
+	done  int64
 }
 
 func (f *fetcher) layers(ctx context.Context, sel *selected) ([]Layer, error) {
@@ -50,6 +53,9 @@ func (f *fetcher) layers(ctx context.Context, sel *selected) ([]Layer, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, info := range infos {
+		f.total += max(info.Size, 0)
+	}
 	layers := make([]Layer, len(infos))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
@@ -68,7 +74,6 @@ func (f *fetcher) layers(ctx context.Context, sel *selected) ([]Layer, error) {
 			if err != nil {
 				return fmt.Errorf("layer %s: %w", info.Digest, err)
 			}
-			f.report(len(infos))
 			return nil
 		})
 	}
@@ -78,13 +83,15 @@ func (f *fetcher) layers(ctx context.Context, sel *selected) ([]Layer, error) {
 	return layers, nil
 }
 
-func (f *fetcher) report(total int) {
+// report counts n more bytes that have come.
+func (f *fetcher) report(n int) {
+	if f.o.Progress == nil {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.done++
-	if f.o.Progress != nil {
-		f.o.Progress(f.done, total)
-	}
+	f.done += int64(n)
+	f.o.Progress(f.done, max(f.total, f.done))
 }
 
 func (f *fetcher) layer(ctx context.Context, info types.BlobInfo, diffID digest.Digest) (Layer, error) {
@@ -138,7 +145,7 @@ func (f *fetcher) spool(ctx context.Context, blob io.Reader, info types.BlobInfo
 			err = errors.Join(err, file.Close())
 		}
 	}()
-	packed := &verifiedReader{r: contextReader{ctx, blob}, v: info.Digest.Verifier(), want: info.Size}
+	packed := &verifiedReader{r: ctxio.NewReader(ctx, blob, f.report), v: info.Digest.Verifier(), want: info.Size}
 	plain, _, err := compression.AutoDecompress(packed)
 	if err != nil {
 		return nil, 0, fmt.Errorf("decompressing: %w", err)
@@ -217,17 +224,4 @@ func (v *verifiedReader) drain() error {
 		return errors.New("its bytes do not have its digest: it was changed or damaged on the way")
 	}
 	return nil
-}
-
-// contextReader makes a read of a blob end with its context.
-type contextReader struct {
-	ctx context.Context //nolint:containedctx // io.Reader has no place for it
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

@@ -125,6 +125,17 @@ func DecodeManifest(r io.Reader) (*Manifest, error) {
 	return m, nil
 }
 
+// Current returns the directory of the version that dir offers now: its files
+// stay together while another is published. A dir that is a version itself, or
+// no rootimgdir at all, is returned as it is.
+func Current(dir string) string {
+	manifest, err := filepath.EvalSymlinks(filepath.Join(dir, ManifestName))
+	if err != nil {
+		return dir
+	}
+	return filepath.Dir(manifest)
+}
+
 // ReadManifest reads the manifest of the version that dir offers now.
 func ReadManifest(dir string) (*Manifest, error) {
 	f, err := os.Open(filepath.Join(dir, ManifestName))

@@ -1,6 +1,7 @@
 package netboot
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rootcast/rootcast/convert/ctxio"
 )
 
 const (
@@ -47,6 +50,9 @@ func Begin(dir string) (_ *Stage, err error) {
 	versions := filepath.Join(dir, versionsDir)
 	_, err = os.Stat(dir)
 	s := &Stage{dir: dir, made: os.IsNotExist(err)}
+	if err := s.own(currentLink, ManifestName, KernelName, RamdiskName); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(versions, 0o755); err != nil {
 		return nil, fmt.Errorf("making the rootimgdir: %w", err)
 	}
@@ -134,18 +140,16 @@ func (s *Stage) Abort() error {
 
 // Publish checks what lies on disk against the manifest, then puts the new
 // version in the old one's place, in one step for all files.
-func (s *Stage) Publish(m *Manifest) error {
-	if err := s.publish(m); err != nil {
+func (s *Stage) Publish(ctx context.Context, m *Manifest) error {
+	if err := s.publish(ctx, m); err != nil {
 		return fmt.Errorf("publishing in %s: %w", s.dir, err)
 	}
 	return nil
 }
 
-func (s *Stage) publish(m *Manifest) error {
-	for _, f := range m.Files {
-		if err := checkFile(filepath.Join(s.temp, f.Name), f); err != nil {
-			return err
-		}
+func (s *Stage) publish(ctx context.Context, m *Manifest) error {
+	if err := checkFiles(ctx, s.temp, m); err != nil {
+		return err
 	}
 	text, err := m.encode()
 	if err != nil {
@@ -160,7 +164,10 @@ func (s *Stage) publish(m *Manifest) error {
 	for _, f := range m.Files {
 		names = append(names, f.Name)
 	}
-	if err := s.settle(id); err != nil {
+	if err := s.own(names...); err != nil {
+		return err
+	}
+	if err := s.settle(ctx, id, m); err != nil {
 		return err
 	}
 	if err := s.link(id, names); err != nil {
@@ -170,13 +177,19 @@ func (s *Stage) publish(m *Manifest) error {
 }
 
 // settle gives the version its own name. The same bytes may be there already.
-func (s *Stage) settle(id string) error {
+func (s *Stage) settle(ctx context.Context, id string, m *Manifest) error {
 	final := filepath.Join(s.dir, versionsDir, id)
 	if err := syncDir(s.temp); err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if _, err := os.Lstat(final); err == nil {
-		// Another directory of that name may be what nodes boot from now: swap, never remove first.
+		if checkFiles(ctx, final, m) == nil {
+			return os.RemoveAll(s.temp)
+		}
+		// It is damaged, and may be what nodes boot from now: swap, never remove first.
 		if err := unix.Renameat2(unix.AT_FDCWD, s.temp, unix.AT_FDCWD, final, unix.RENAME_EXCHANGE); err != nil {
 			return fmt.Errorf("exchanging %s: %w", final, err)
 		}
@@ -194,11 +207,6 @@ func (s *Stage) settle(id string) error {
 // decides about all of them.
 func (s *Stage) link(id string, names []string) error {
 	for _, name := range names {
-		if err := s.own(name); err != nil {
-			return err
-		}
-	}
-	for _, name := range names {
 		if err := replaceLink(filepath.Join(s.dir, name), filepath.Join(currentLink, name)); err != nil {
 			return err
 		}
@@ -210,13 +218,19 @@ func (s *Stage) link(id string, names []string) error {
 }
 
 // own refuses to put a link where a file stands that rootcast did not make.
-func (s *Stage) own(name string) error {
-	path := filepath.Join(s.dir, name)
-	target, err := os.Readlink(path)
-	if os.IsNotExist(err) || err == nil && target == filepath.Join(currentLink, name) {
-		return nil
+func (s *Stage) own(names ...string) error {
+	for _, name := range names {
+		path := filepath.Join(s.dir, name)
+		target, err := os.Readlink(path)
+		ours := target == filepath.Join(currentLink, name) || name == currentLink && filepath.Dir(target) == versionsDir
+		switch {
+		case errors.Is(err, unix.ENOTDIR):
+			return fmt.Errorf("the rootimgdir %s is a file, not a directory", s.dir)
+		case err == nil && !ours || err != nil && !os.IsNotExist(err):
+			return fmt.Errorf("%s is there and was not made by rootcast; move it away or choose another directory", path)
+		}
 	}
-	return fmt.Errorf("%s is there and was not made by rootcast; move it away or choose another directory", path)
+	return nil
 }
 
 // prune removes links of dropped files and versions beyond keep, the oldest first.
@@ -271,8 +285,18 @@ func (s *Stage) pruneVersions(id string) error {
 	return nil
 }
 
+// checkFiles reads back what the manifest names.
+func checkFiles(ctx context.Context, dir string, m *Manifest) error {
+	for _, f := range m.Files {
+		if err := checkFile(ctx, filepath.Join(dir, f.Name), f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // checkFile reads a file back: its size and digest are what the manifest says.
-func checkFile(path string, want File) error {
+func checkFile(ctx context.Context, path string, want File) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -282,7 +306,7 @@ func checkFile(path string, want File) error {
 		return err
 	}
 	sum := sha256.New()
-	n, err := io.Copy(sum, f)
+	n, err := io.Copy(sum, ctxio.NewReader(ctx, f, nil))
 	if err != nil {
 		return fmt.Errorf("reading %s back: %w", want.Name, err)
 	}

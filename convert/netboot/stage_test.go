@@ -28,7 +28,7 @@ func publish(t *testing.T, dir string, files map[string]string) error {
 		}
 	}()
 	m := write(t, s, files)
-	return s.Publish(m)
+	return s.Publish(t.Context(), m)
 }
 
 func write(t *testing.T, s *netboot.Stage, files map[string]string) *netboot.Manifest {
@@ -130,7 +130,7 @@ func TestFailureLeavesTheOldVersion(t *testing.T) {
 			}
 			m := write(t, s, map[string]string{"kernel": "k2", "ramdisk.img": "r2"})
 			m.Files[1].SHA256 = strings.Repeat("0", 64)
-			return errors.Join(s.Publish(m), s.Abort())
+			return errors.Join(s.Publish(t.Context(), m), s.Abort())
 		}, "ramdisk.img has 2 bytes with sha256"},
 		{"a file that is missing", func(t *testing.T, dir string) error {
 			s, err := netboot.Begin(dir)
@@ -139,7 +139,7 @@ func TestFailureLeavesTheOldVersion(t *testing.T) {
 			}
 			m := write(t, s, map[string]string{"kernel": "k2"})
 			m.Files = append(m.Files, netboot.File{Name: "ramdisk.img"})
-			return errors.Join(s.Publish(m), s.Abort())
+			return errors.Join(s.Publish(t.Context(), m), s.Abort())
 		}, "no such file"},
 		{"a file in the way", func(t *testing.T, dir string) error {
 			if err := os.WriteFile(filepath.Join(dir, "rootimg.sfs"), []byte("theirs"), 0o600); err != nil {

@@ -29,18 +29,6 @@ func ParseCodec(name string) (Codec, error) {
 	return "", fmt.Errorf("unknown compression %q: one of zstd, gzip, none", name)
 }
 
-// Suffix is what file names of this codec end with.
-func (c Codec) Suffix() string {
-	switch c {
-	case Zstd:
-		return ".zst"
-	case Gzip:
-		return ".gz"
-	default:
-		return ""
-	}
-}
-
 // maxWindow is the zstd window that each kernel can be trusted with
 // (lib/decompress_unzstd.c); above level 19 it would be larger.
 const maxWindow = 8 << 20

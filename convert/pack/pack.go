@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rootcast/rootcast/convert/cpio"
+	"github.com/rootcast/rootcast/convert/ctxio"
 	"github.com/rootcast/rootcast/convert/rootfs"
 )
 
@@ -147,7 +148,8 @@ func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 		info, err = p.write(ctx, w, ahead)
 		return err
 	})
-	return info, g.Wait()
+	err := g.Wait()
+	return info, err
 }
 
 // write puts the segments down in their order.
@@ -235,7 +237,8 @@ func writeItem(ctx context.Context, w *cpio.Writer, it *item, buf []byte) error 
 	if it.inode.Type() == rootfs.TypeSymlink {
 		body = strings.NewReader(it.inode.Target)
 	}
-	_, err := io.CopyBuffer(struct{ io.Writer }{w}, ctxReader{ctx, body}, buf)
+	// A file of zeros gives a compressor gigabytes to read before it has a chunk to write.
+	_, err := io.CopyBuffer(struct{ io.Writer }{w}, ctxio.NewReader(ctx, body, nil), buf)
 	switch {
 	case err != nil && ctx.Err() != nil: // whatever the file, it is not to blame
 		return ctx.Err()
@@ -243,20 +246,6 @@ func writeItem(ctx context.Context, w *cpio.Writer, it *item, buf []byte) error 
 		return fmt.Errorf("packing %q: %w", "/"+it.header.Name, err)
 	}
 	return nil
-}
-
-// ctxReader ends with its context. A file of zeros gives a compressor gigabytes
-// to read before it has a chunk to write.
-type ctxReader struct {
-	ctx context.Context //nolint:containedctx // io.Reader has no place for it
-	r   io.Reader
-}
-
-func (c ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 // blockWriter hands on full blocks of its buffer's capacity.

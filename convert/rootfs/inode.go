@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"fmt"
 	"io"
-	"maps"
 	"time"
 )
 
@@ -70,14 +69,6 @@ func NewSymlink(target string) *Inode {
 // epoch, so that every transport and store agrees on it.
 func newImpliedDir() *Inode {
 	return &Inode{Mode: TypeDir | 0o755, ModTime: time.Unix(0, 0)}
-}
-
-// SameMetadata tells whether two inodes agree in all that a node can see of
-// them but their bytes and hard links.
-func (in *Inode) SameMetadata(o *Inode) bool {
-	return in.Mode == o.Mode && in.UID == o.UID && in.GID == o.GID && in.Size == o.Size &&
-		in.Major == o.Major && in.Minor == o.Minor && in.Target == o.Target &&
-		in.ModTime.Equal(o.ModTime) && maps.Equal(in.Xattrs, o.Xattrs)
 }
 
 // section is content that lies in one piece in a plain tar.
