@@ -69,6 +69,9 @@ func (s *Store) Build(ctx context.Context, r Recipe) (_ Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := s.setSecretsArg(p); err != nil {
+		return Result{}, err
+	}
 	id, err := guard(ctx, func() (string, error) {
 		id, _, err := imagebuildah.BuildDockerfiles(ctx, s.store, p.options, p.files...)
 		return id, err

@@ -59,7 +59,7 @@ step "The node's image, by recipes/debian12/compute"
 # The password of the demo's node, whose hash enters the build as a secret.
 password=rootcast
 [ -s "$demo/root.hash" ] || (umask 077 && printf '%s\n' "$password" | openssl passwd -6 -stdin >"$demo/root.hash")
-run build 'STEP .*: (FROM|RUN|COPY)' 0 build -t "$image" --build-arg "BASE=$base" --build-arg ROOTCAST_SECRETS=demo \
+run build 'STEP .*: (FROM|RUN|COPY)' 0 build -t "$image" --build-arg "BASE=$base" \
   --secret "id=root_password_hash,src=$demo/root.hash" recipes/debian12/compute
 done_ "$image"
 
