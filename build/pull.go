@@ -151,20 +151,20 @@ func (s *Store) pullNamed(ctx context.Context, named reference.Named, sys *types
 			return Result{}, err
 		}
 		if index != nil && o.All {
-			return s.pullIndex(ctx, t, named, index, sys, o)
+			return s.pullIndex(ctx, t, named, index, sys)
 		}
 	}
 	dest, err := istorage.Transport.NewStoreReference(s.store, named, "")
 	if err != nil {
 		return Result{}, err
 	}
-	return s.copyIn(ctx, t, dest, src, sys, o)
+	return s.copyIn(ctx, t, dest, src, sys)
 }
 
-func (s *Store) copyIn(ctx context.Context, t transfer, dest, src types.ImageReference, sys *types.SystemContext, o PullOptions) (Result, error) {
+func (s *Store) copyIn(ctx context.Context, t transfer, dest, src types.ImageReference, sys *types.SystemContext) (Result, error) {
 	var written types.ImageReference
 	if _, err := t.copy(ctx, dest, src, &copy.Options{
-		SourceCtx: sys, DestinationCtx: sys, ReportWriter: o.Progress, ReportResolvedReference: &written,
+		SourceCtx: sys, DestinationCtx: sys, ReportWriter: t.progress, ReportResolvedReference: &written,
 	}); err != nil {
 		return Result{}, err
 	}
@@ -232,7 +232,7 @@ func readIndex(ctx context.Context, src types.ImageReference, sys *types.SystemC
 
 // pullIndex brings every image of an index, and then the index itself byte by
 // byte, so that it keeps its digest.
-func (s *Store) pullIndex(ctx context.Context, t transfer, named reference.Named, ix *index, sys *types.SystemContext, o PullOptions) (Result, error) {
+func (s *Store) pullIndex(ctx context.Context, t transfer, named reference.Named, ix *index, sys *types.SystemContext) (Result, error) {
 	instances := map[digest.Digest]string{}
 	for _, d := range ix.instances {
 		canonical, err := reference.WithDigest(reference.TrimNamed(named), d)
@@ -251,7 +251,7 @@ func (s *Store) pullIndex(ctx context.Context, t transfer, named reference.Named
 		if err != nil {
 			return Result{}, err
 		}
-		if _, err := s.copyIn(ctx, t, dest, src, sys, o); err != nil {
+		if _, err := s.copyIn(ctx, t, dest, src, sys); err != nil {
 			return Result{}, fmt.Errorf("image %s of the index: %w", d, err)
 		}
 		result, err := s.rename(tmp.String(), nil)
