@@ -21,7 +21,7 @@ syntax works; flags mean what they mean to buildah build.
    rootcast build -t localhost/compute:1 recipes/debian12/compute
    rootcast build -t registry.example/compute:1 --push --build-arg BASE=localhost/base/debian:12 .
    rootcast build -t localhost/compute:1 --platform linux/amd64,linux/arm64 .
-   rootcast build -t localhost/compute:1 --secret id=rootpw,src=/root/rootpw.hash .
+   rootcast build -t localhost/compute:1 --secret id=root_password_hash,src=root.hash .
 
 RUN steps work in a chroot with the host's network; no daemon and no OCI runtime
 is needed. Without --policy and without any policy.json every base image is
