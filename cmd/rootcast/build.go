@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -83,6 +82,10 @@ func (c *buildCommand) run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	iidFile := resultFile{"iidfile", c.iidFile}
+	if err := iidFile.check(); err != nil {
+		return err
+	}
 	store, err := c.openStore()
 	if err != nil {
 		return err
@@ -99,10 +102,8 @@ func (c *buildCommand) run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.iidFile != "" {
-		if err := writeFile(c.iidFile, "sha256:"+result.ID); err != nil {
-			return fmt.Errorf("writing --iidfile: %w", err)
-		}
+	if err := iidFile.write("sha256:" + result.ID); err != nil {
+		return err
 	}
 	if c.push {
 		if err := c.pushTags(ctx, store, r); err != nil {
@@ -208,28 +209,4 @@ func (c *buildCommand) output() (io.Writer, func() error, error) {
 		return nil, nil, fmt.Errorf("opening --logfile: %w", err)
 	}
 	return f, f.Close, nil
-}
-
-// writeFile puts text in place of what name held, all or nothing.
-func writeFile(name, text string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"slices"
 
@@ -53,6 +52,10 @@ func (c *pushCommand) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	digestFile := resultFile{"digestfile", c.digestFile}
+	if err := digestFile.check(); err != nil {
+		return err
+	}
 	store, err := c.openStore()
 	if err != nil {
 		return err
@@ -61,10 +64,8 @@ func (c *pushCommand) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if c.digestFile != "" {
-		if err := writeFile(c.digestFile, result.Digest.String()); err != nil {
-			return fmt.Errorf("writing --digestfile: %w", err)
-		}
+	if err := digestFile.write(result.Digest.String()); err != nil {
+		return err
 	}
 	return c.printLine(result.Names[0])
 }
