@@ -218,6 +218,7 @@ func (c *converter) memory() netboot.Memory {
 		page   = 4096
 		inode  = 1024      // of tmpfs, with its directory entry
 		kernel = 160 << 20 // the kernel itself and the first programs
+		slack  = 128 << 20 // what a node writes to its root: logs, caches, leases
 	)
 	var root int64
 	seen := map[*rootfs.Inode]bool{}
@@ -228,7 +229,7 @@ func (c *converter) memory() netboot.Memory {
 		}
 	}
 	ramdisk, _ := c.manifest.File(netboot.RamdiskName)
-	return netboot.Memory{Peak: max(root+ramdisk.Size+kernel, 2*root+kernel), After: root}
+	return netboot.Memory{Peak: max(root+ramdisk.Size, 2*(root+slack)) + kernel, After: root}
 }
 
 type counter struct{ n int64 }

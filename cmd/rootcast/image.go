@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 
@@ -27,9 +28,12 @@ func (e *env) openImage(ctx context.Context, name string, reg build.Registry, pl
 		if ref, found, err = store.Resolve(ctx, name); err != nil {
 			return nil, err
 		}
-		if found { // by an ID, which nobody asked for
+		switch {
+		case found: // by an ID, which nobody asked for
 			storeName = strings.TrimPrefix(name, "containers-storage:")
-		} else {
+		case strings.HasPrefix(ref, "docker://localhost/"): // no registry, but how images that have none are called
+			return nil, fmt.Errorf("there is no image %s in the store; rootcast images lists what there is", name)
+		default:
 			e.say("%s is not in the local store; reading %s", name, strings.TrimPrefix(ref, "docker://"))
 		}
 	}

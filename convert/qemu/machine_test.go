@@ -18,7 +18,7 @@ func TestArgs(t *testing.T) {
 			name: "amd64, everything",
 			m:    Machine{Arch: "amd64", Kernel: "/srv/a,b/kernel", Initrd: "/srv/a,b/ramdisk.img", CommandLine: "quiet", Memory: 4096, CPUs: 3, SSHPort: 2222, Network: User},
 			want: `-no-user-config -nodefaults -display none -no-reboot
-				-machine q35 -accel tcg,thread=multi -cpu max,la57=off -m 4096M -smp 3 -monitor none -serial stdio
+				-machine q35 -accel tcg,thread=multi -cpu max,la57=off,erms=off,fsrm=off -m 4096M -smp 3 -monitor none -serial stdio
 				-device virtio-rng-pci -netdev user,id=net0,hostfwd=tcp:127.0.0.1:2222-:22 -device virtio-net-pci,netdev=net0,romfile=
 				-kernel /srv/a,b/kernel -initrd /srv/a,b/ramdisk.img -append|quiet console=ttyS0,115200`,
 		},
