@@ -136,7 +136,7 @@ func parseArchitecture(platform string) (architecture, error) {
 		}
 		known = append(known, a.platformName())
 	}
-	return architecture{}, fmt.Errorf("platform %q cannot be bootstrapped; %s can", platform, strings.Join(known, ", "))
+	return architecture{}, platformErrorf("platform %q cannot be bootstrapped; %s can", platform, strings.Join(known, ", "))
 }
 
 func (a architecture) platform() v1.Platform {

@@ -92,6 +92,19 @@ func (s *Store) find(image string) (_ *libimage.Image, name string, err error) {
 	return img, name, nil
 }
 
+// ValidatePushTag finds, before any work, what keeps an image from being pushed
+// to where its name tag says.
+func ValidatePushTag(tag string) error {
+	named, err := normalizeTag(tag)
+	if err != nil {
+		return err
+	}
+	if _, err := pushDestination("", named.String(), nil); err != nil {
+		return fmt.Errorf("pushing %s: %w", tag, err)
+	}
+	return nil
+}
+
 // pushDestination is where to push; without a word from the user, to the
 // registry that the image's name begins with.
 func pushDestination(dest, name string, img *libimage.Image) (types.ImageReference, error) {

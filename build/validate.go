@@ -55,15 +55,26 @@ func (r Recipe) Validate() error {
 	return r.Registry.Validate()
 }
 
+// PlatformError says that nothing can be made for a platform. The rest of a
+// command may be right: another machine or version may know the platform.
+type PlatformError struct{ reason string }
+
+// Error says which platform it is, and which there are.
+func (e *PlatformError) Error() string { return e.reason }
+
+func platformErrorf(format string, args ...any) error {
+	return &PlatformError{fmt.Sprintf(format, args...)}
+}
+
 // ValidatePlatform checks that p is linux/ARCH[/VARIANT] of an architecture
-// that Linux runs on.
+// that Linux runs on; else its error is a [PlatformError].
 func ValidatePlatform(p string) error {
 	goos, arch, _, err := parse.Platform(p)
 	if err != nil || p == "" {
-		return fmt.Errorf("platform %q is not OS/ARCH[/VARIANT], as in linux/arm64", p)
+		return platformErrorf("platform %q is not OS/ARCH[/VARIANT], as in linux/arm64", p)
 	}
 	if goos != "linux" || types.SizesFor("gc", arch) == nil {
-		return fmt.Errorf("platform %q is unknown; nodes run linux/amd64, linux/arm64, linux/ppc64le, linux/riscv64, linux/s390x, …", p)
+		return platformErrorf("platform %q is unknown; nodes run linux/amd64, linux/arm64, linux/ppc64le, linux/riscv64, linux/s390x, …", p)
 	}
 	return nil
 }

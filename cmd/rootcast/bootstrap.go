@@ -62,8 +62,8 @@ func (c *bootstrapCommand) run(ctx context.Context, args []string) error {
 	if len(b.Tags) == 0 {
 		return usageErrorf("the image needs a name: rootcast bootstrap -t NAME %s", b.Target)
 	}
-	if err := b.Validate(); err != nil {
-		return usageErrorf("%v", err)
+	if err := asUsage("", b.Validate()); err != nil {
+		return err
 	}
 	store, err := c.openStore()
 	if err != nil {

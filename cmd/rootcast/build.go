@@ -164,8 +164,13 @@ func (c *buildCommand) fill(args []string) (build.Recipe, error) {
 	if c.push && len(r.Tags) == 0 {
 		return r, usageErrorf("build: --push needs -t, which says where to")
 	}
-	if err := r.Validate(); err != nil {
-		return r, usageErrorf("build: %v", err)
+	if err := asUsage("build: ", r.Validate()); err != nil || !c.push {
+		return r, err
+	}
+	for _, tag := range r.Tags {
+		if err := build.ValidatePushTag(tag); err != nil {
+			return r, err
+		}
 	}
 	return r, nil
 }

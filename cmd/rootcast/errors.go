@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/rootcast/rootcast/build"
 )
 
 const (
@@ -22,6 +24,19 @@ func (e *usageError) Error() string { return e.msg }
 
 func usageErrorf(format string, args ...any) error {
 	return &usageError{msg: fmt.Sprintf(format, args...)}
+}
+
+// asUsage makes err a mistake in the command line, but for a platform that is
+// unknown: what another machine or version can do is no wrong usage here.
+func asUsage(prefix string, err error) error {
+	var platform *build.PlatformError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &platform):
+		return fmt.Errorf("%s%w", prefix, err)
+	}
+	return usageErrorf("%s%v", prefix, err)
 }
 
 // exitCode maps what a command returned to the process's exit code.

@@ -50,8 +50,8 @@ func (c *pullCommand) run(ctx context.Context, args []string) error {
 		if o.All {
 			return usageErrorf("pull: --all and --platform exclude each other")
 		}
-		if err := build.ValidatePlatform(o.Platform); err != nil {
-			return usageErrorf("pull: %v", err)
+		if err := asUsage("pull: ", build.ValidatePlatform(o.Platform)); err != nil {
+			return err
 		}
 	}
 	o.Retry, o.Progress, o.TempDir = c.retries(), c.reportWriter(), os.Getenv("TMPDIR")
