@@ -7,11 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"go.podman.io/common/libimage"
-	"go.podman.io/storage/pkg/unshare"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,16 +18,18 @@ type Pruned struct {
 	Removed
 	Builds int   // remains of killed builds
 	Bytes  int64 // freed
+
+	CacheInUse bool // a build in this store or elsewhere uses the cache, so it stayed
 }
 
 // PruneOptions say how far Prune goes.
 type PruneOptions struct {
-	All     bool   // also images that have names, unless a container uses them
+	All     bool   // also images that have names, unless a container uses them, and the cache of RUN --mount=type=cache
 	TempDir string // where builds keep RUN --mount=type=cache; default: /var/tmp
 }
 
-// Prune removes what killed builds left, the build cache, and images that have
-// no name and that nothing needs. While a build runs, its cache stays.
+// Prune removes what killed builds left and images that have no name and that
+// nothing needs. While a build runs, all but the remains of others stays.
 func (s *Store) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 	before, err := s.layerBytes()
 	if err != nil {
@@ -41,11 +41,11 @@ func (s *Store) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 		return p, fmt.Errorf("removing the remains of builds: %w", err)
 	}
 	if !running {
-		freed, err := pruneCache(o.TempDir)
-		if err != nil {
-			return p, fmt.Errorf("removing the build cache: %w", err)
+		if o.All {
+			if p.CacheInUse, err = pruneCache(o.TempDir, &p.Bytes); err != nil {
+				return p, fmt.Errorf("removing the cache of RUN --mount=type=cache: %w", err)
+			}
 		}
-		p.Bytes += freed
 		if p.Removed, err = s.pruneImages(ctx, o.All); err != nil {
 			return p, fmt.Errorf("removing unused images: %w", err)
 		}
@@ -181,31 +181,4 @@ func (s *Store) pruneImages(ctx context.Context, all bool) (Removed, error) {
 	total.Untagged = append(total.Untagged, removed.Untagged...)
 	total.Deleted = append(total.Deleted, removed.Deleted...)
 	return total, err
-}
-
-// cacheDir is where the library keeps RUN --mount=type=cache below dir.
-func cacheDir(dir string) string {
-	return filepath.Join(dir, "buildah-cache-"+strconv.Itoa(unshare.GetRootlessUID()))
-}
-
-func pruneCache(dir string) (freed int64, err error) {
-	if dir == "" {
-		dir = defaultTempDir
-	}
-	err = filepath.WalkDir(cacheDir(dir), func(_ string, d fs.DirEntry, err error) error {
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil
-			}
-			return err
-		}
-		if fi, err := d.Info(); err == nil && fi.Mode().IsRegular() {
-			freed += fi.Size()
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return freed, os.RemoveAll(cacheDir(dir))
 }

@@ -71,3 +71,22 @@ func mountAt(t *testing.T, source, target, kind string, flags uintptr) {
 		}
 	})
 }
+
+func TestIsPart(t *testing.T) {
+	const name = "/var/tmp/buildah-cache-0"
+	for root, want := range map[string]bool{
+		"/":                                false,
+		"/var/tmp":                         false,
+		"/var/tmp/buildah-cache-0":         true,
+		"/var/tmp/buildah-cache-0/1234/a":  true,
+		"/tmp/buildah-cache-0/1234":        true, // /var is a file system of its own
+		"/buildah-cache-0":                 true, // and so is /var/tmp
+		"/@/var/tmp/buildah-cache-0":       true, // a subvolume
+		"/var/tmp/buildah-cache-01":        false,
+		"/home/me/tmp/buildah-cache-0/123": false,
+	} {
+		if got := isPart(root, name); got != want {
+			t.Errorf("isPart(%q) = %v", root, got)
+		}
+	}
+}

@@ -27,6 +27,7 @@ type workspace struct {
 	id    string
 	tmp   string
 	lock  *os.File
+	cache *os.File     // locked, so that prune leaves it
 	env   func() error // gives TMPDIR its old value back
 }
 
@@ -69,9 +70,11 @@ func (s *Store) newWorkspace(base string) (_ *workspace, err error) {
 // the place from the environment alone, and keeps there what RUN
 // --mount=type=cache means to keep, so that gets a way out to base.
 func (w *workspace) setTempDir(base string) error {
-	if err := os.MkdirAll(cacheDir(base), 0o755); err != nil {
+	cache, err := useCache(base)
+	if err != nil {
 		return fmt.Errorf("preparing the build: %w", err)
 	}
+	w.cache = cache
 	if err := os.Symlink(cacheDir(base), cacheDir(w.tmp)); err != nil {
 		return fmt.Errorf("preparing the build: %w", err)
 	}
@@ -111,6 +114,9 @@ func (w *workspace) close() error {
 		errs = append(errs, w.env())
 	}
 	errs = append(errs, removeBuildContainers(w.store, w.id), removeTree(w.tmp))
+	if w.cache != nil {
+		errs = append(errs, w.cache.Close())
+	}
 	if w.lock != nil {
 		errs = append(errs, os.Remove(w.lock.Name()), w.lock.Close())
 	}

@@ -10,9 +10,11 @@ import (
 	"github.com/rootcast/rootcast/build"
 )
 
-const pruneDescription = `Frees room in the local store: it removes what killed builds left, the build
-cache, and images that have no name and that nothing needs. While another build
-runs, its cache stays.
+const pruneDescription = `Frees room in the local store: it removes what killed builds left, and images
+that have no name and that nothing needs, the layer cache among them. With --all
+also images with names go, and what RUN --mount=type=cache keeps in TMPDIR or
+/var/tmp for all stores, podman's and buildah's builds included. What a running
+build may need stays.
 
    rootcast prune
    rootcast prune --all`
@@ -29,7 +31,7 @@ func newPruneCommand(e *env) *cli.Command {
 		Usage:       "remove unused images and the build cache",
 		Description: pruneDescription,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "remove also images that have names", Destination: &c.all, DisableDefaultText: true},
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "remove also images that have names, and the cache of RUN --mount=type=cache that podman and buildah share", Destination: &c.all, DisableDefaultText: true},
 		},
 		Action: action(e, "", 0, 0, c.run),
 	}
@@ -49,6 +51,9 @@ func (c *pruneCommand) run(ctx context.Context, _ []string) error {
 	}
 	if pruned.Builds > 0 {
 		c.say("removed the remains of %d killed builds", pruned.Builds)
+	}
+	if pruned.CacheInUse {
+		c.say("kept the cache of RUN --mount=type=cache: a build uses it")
 	}
 	c.say("%s freed", units.HumanSizeWithPrecision(float64(pruned.Bytes), 3))
 	return nil
