@@ -65,8 +65,12 @@ func (s *Store) Build(ctx context.Context, r Recipe) (_ Result, err error) {
 
 	// The library finds the images of an index by containers-storage:ID alone.
 	istorage.Transport.SetStore(s.store)
-	p, err := r.plan(w)
-	if err != nil {
+	// What it reads and fetches may keep it waiting.
+	var p *plan
+	if _, err := guard(ctx, func() (_ string, err error) {
+		p, err = r.plan(ctx, w)
+		return "", err
+	}); err != nil {
 		return Result{}, err
 	}
 	if err := s.setSecretsArg(p); err != nil {
@@ -99,7 +103,7 @@ type plan struct {
 	log     *buildLog
 }
 
-func (r Recipe) plan(w *workspace) (*plan, error) {
+func (r Recipe) plan(ctx context.Context, w *workspace) (*plan, error) {
 	contextDir, err := r.contextDir(w)
 	if err != nil {
 		return nil, err
@@ -111,7 +115,7 @@ func (r Recipe) plan(w *workspace) (*plan, error) {
 	if p.recipes, err = parseFiles(p.files); err != nil {
 		return nil, err
 	}
-	if p.options, err = r.buildahOptions(w, contextDir, p.log); err != nil {
+	if p.options, err = r.buildahOptions(ctx, w, contextDir, p.log); err != nil {
 		return nil, err
 	}
 	if p.options.Isolation == define.IsolationChroot {

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"time"
@@ -20,12 +21,16 @@ const (
 
 // buildahOptions is the one place where a recipe becomes the library's
 // options; names come from plan.
-func (r Recipe) buildahOptions(w *workspace, contextDir string, log *buildLog) (define.BuildOptions, error) {
+func (r Recipe) buildahOptions(ctx context.Context, w *workspace, contextDir string, log *buildLog) (define.BuildOptions, error) {
 	policy, err := pullPolicy(r.Pull)
 	if err != nil {
 		return define.BuildOptions{}, err
 	}
 	isolation, err := parseIsolation(r.Isolation)
+	if err != nil {
+		return define.BuildOptions{}, err
+	}
+	runtime, err := ociRuntime(ctx, isolation)
 	if err != nil {
 		return define.BuildOptions{}, err
 	}
@@ -80,6 +85,7 @@ func (r Recipe) buildahOptions(w *workspace, contextDir string, log *buildLog) (
 		PullPushRetryDelay:  baseImageDelay,
 
 		Isolation:        isolation,
+		Runtime:          runtime,
 		NamespaceOptions: namespaces,
 		ConfigureNetwork: network,
 		NetworkInterface: networkInterface(r.Network),
