@@ -1,11 +1,15 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -42,7 +46,9 @@ func TestNode(t *testing.T) {
 		t.Run(tc.recipe, func(t *testing.T) {
 			t.Parallel()
 			n := &nodeTest{T: t, dir: t.TempDir()}
-			n.build(tc.release, filepath.Join("..", "..", "recipes", tc.recipe, "compute"))
+			recipe := filepath.Join("..", "..", "recipes", tc.recipe, "compute")
+			n.build(tc.release, recipe)
+			n.buildLocked(recipe)
 			n.convert()
 			n.boot()
 		})
@@ -83,6 +89,71 @@ func (n *nodeTest) build(release, recipe string) {
 		"--secret", "id=root_password_hash,src="+hash, recipe)
 	if history := n.rootcast("inspect", "--json", "localhost/node:1"); strings.Contains(history, nodeHash) {
 		n.Error("the secret is in the image's history")
+	}
+}
+
+// buildLocked builds without a secret and looks into every layer: nobody can log
+// in, and nothing in them is what one node or one build had to itself.
+func (n *nodeTest) buildLocked(recipe string) {
+	n.rootcast("build", "-t", "localhost/locked:1", "--build-arg", "BASE=localhost/base:1", recipe)
+	archive := filepath.Join(n.dir, "locked.tar")
+	n.rootcast("push", "localhost/locked:1", "docker-archive:"+archive)
+	f, err := os.Open(archive)
+	if err != nil {
+		n.Fatal(err)
+	}
+	defer os.Remove(archive)
+	defer f.Close()
+	var layers, shadows int
+	for r := tar.NewReader(f); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			n.Fatal(err)
+		}
+		if h.Typeflag == tar.TypeReg && strings.HasSuffix(h.Name, ".tar") {
+			layers++
+			shadows += n.checkLayer(h.Name, tar.NewReader(r))
+		}
+	}
+	if layers < 3 || shadows < 2 {
+		n.Errorf("read %d layers, %d with an etc/shadow: the base and the recipe have more", layers, shadows)
+	}
+}
+
+// private is what no layer of an image for many nodes may hold.
+var private = regexp.MustCompile(`^etc/(ssh/ssh_host_.*key.*|(passwd|shadow|group|gshadow|subuid|subgid)-|hostname)$|^var/lib/dbus/machine-id$|^root/\.ssh/`)
+
+// checkLayer returns how many etc/shadow the layer has.
+func (n *nodeTest) checkLayer(layer string, r *tar.Reader) (shadows int) {
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return shadows
+		}
+		if err != nil {
+			n.Fatalf("layer %s: %v", layer, err)
+		}
+		name := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
+		switch {
+		case private.MatchString(name):
+			n.Errorf("layer %s has %s", layer, name)
+		case name == "etc/machine-id" && h.Size > 0:
+			n.Errorf("layer %s has the identity of one machine in %s", layer, name)
+		case name == "etc/shadow":
+			shadows++
+			text, err := io.ReadAll(r)
+			if err != nil {
+				n.Fatal(err)
+			}
+			for line := range strings.Lines(string(text)) {
+				if user, rest, _ := strings.Cut(line, ":"); !strings.HasPrefix(rest, "!") && !strings.HasPrefix(rest, "*") {
+					n.Errorf("layer %s: %s is not locked", layer, user)
+				}
+			}
+		}
 	}
 }
 
