@@ -96,6 +96,10 @@ type bootstrapPlan struct {
 	sources []mirrorSource // after askMirrors
 	release apt.Release    // of the main suite
 	epoch   time.Time
+
+	realHost bool // Host is that of the apt that runs here
+	proxies  aptProxies
+	proxyEnv []string // for the apt of the new root
 }
 
 func (b Bootstrap) plan() (*bootstrapPlan, error) {
@@ -125,7 +129,7 @@ func (b Bootstrap) plan() (*bootstrapPlan, error) {
 		p.TempDir = "/var/tmp"
 	}
 	if p.Host == nil {
-		p.Host = os.DirFS("/")
+		p.Host, p.realHost = os.DirFS("/"), true
 	}
 	if p.Output == nil {
 		p.Output = io.Discard

@@ -39,10 +39,16 @@ func (p *bootstrapPlan) askMirrors(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if p.realHost {
+		if p.proxies, err = hostProxies(ctx); err != nil {
+			return err
+		}
+	}
+	client := p.proxies.client()
 	errs := make([]error, len(sources))
 	var wg sync.WaitGroup
 	for i := range sources {
-		wg.Go(func() { errs[i] = sources[i].ask(ctx) })
+		wg.Go(func() { errs[i] = sources[i].ask(ctx, client) })
 	}
 	wg.Wait()
 	if err := ctx.Err(); err != nil {
@@ -66,7 +72,8 @@ func (p *bootstrapPlan) askMirrors(ctx context.Context) error {
 			p.target.release, apt.Redact(sources[0].URI), p.target.distro.title, p.target.distro.known())
 	}
 	p.setEpoch()
-	return nil
+	p.proxyEnv, err = p.proxies.environment(p.sources, os.Getenv("no_proxy"))
+	return err
 }
 
 // setEpoch applies the default that [Bootstrap.Epoch] promises.
@@ -216,12 +223,12 @@ func osRelease(root fs.FS) (id, codename string, err error) {
 
 // ask reads the Release file. Where a mirror has none the suite is missing;
 // what is known of one given as a line comes from apt alone.
-func (s *mirrorSource) ask(ctx context.Context) error {
+func (s *mirrorSource) ask(ctx context.Context, client *http.Client) error {
 	if s.asGiven && strings.HasSuffix(s.Suite, "/") {
 		return nil
 	}
 	for _, name := range []string{"InRelease", "Release"} {
-		text, found, err := fetch(ctx, s.URI+"/dists/"+s.Suite+"/"+name)
+		text, found, err := fetch(ctx, client, s.URI+"/dists/"+s.Suite+"/"+name)
 		if err != nil {
 			return err
 		}
@@ -241,7 +248,7 @@ func (s *mirrorSource) ask(ctx context.Context) error {
 }
 
 // fetch reads a small file. What only apt can read counts as found nowhere.
-func fetch(ctx context.Context, uri string) (text string, found bool, err error) {
+func fetch(ctx context.Context, client *http.Client, uri string) (text string, found bool, err error) {
 	if name, ok := strings.CutPrefix(uri, "file:"); ok {
 		data, err := os.ReadFile(filepath.Clean("/" + strings.TrimLeft(name, "/")))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -255,7 +262,7 @@ func fetch(ctx context.Context, uri string) (text string, found bool, err error)
 	if err != nil {
 		return "", false, plainURLError(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return "", false, plainURLError(err)
 	}

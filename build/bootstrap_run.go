@@ -122,7 +122,7 @@ func (p *bootstrapPlan) run(ctx context.Context, w io.Writer) (err error) {
 }
 
 // command is mmdebstrap with the sources on its standard input: an argument
-// list is no place for a mirror's password. An ordinary user is root of a user
+// list is no place for a mirror's password, and proxies in its environment. An ordinary user is root of a user
 // namespace by now, where mmdebstrap's mode root works too.
 func (p *bootstrapPlan) command(ctx context.Context, tmp string) *exec.Cmd {
 	args := []string{
@@ -148,6 +148,7 @@ func (p *bootstrapPlan) command(ctx context.Context, tmp string) *exec.Cmd {
 	cmd.Dir = "/"
 	cmd.Env = append(cmd.Environ(),
 		"LC_ALL=C.UTF-8", "TMPDIR="+tmp, "SOURCE_DATE_EPOCH="+strconv.FormatInt(p.epoch.Unix(), 10))
+	cmd.Env = append(cmd.Env, p.proxyEnv...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {
 		pid := cmd.Process.Pid

@@ -20,6 +20,7 @@ its ID. Use it where no registry is at hand, or to know what a base is made of.
 Packages come from the mirrors of this machine's own apt if it is of the same
 distribution, else from the distribution's public ones. The image's apt uses the
 same mirrors, without the name and password that --mirror may hold.
+The proxies of this machine's apt, or else those of the environment, are used on the way.
 
 The image's time is SOURCE_DATE_EPOCH, or else that of the newest package list:
 the same packages make the same image, with the same digest.`
