@@ -66,7 +66,7 @@ func (c *loginCommand) run(ctx context.Context, args []string) error {
 		return err
 	}
 	r.AuthFile = either(authFile, authFileFromEnv())
-	user, password, err := c.credentials()
+	user, password, err := c.askCredentials(ctx)
 	if err != nil {
 		return err
 	}
@@ -75,6 +75,33 @@ func (c *loginCommand) run(ctx context.Context, args []string) error {
 	}
 	c.say("logged in to %s as %s", args[0], user)
 	return nil
+}
+
+// askCredentials gives up waiting for credentials when ctx ends.
+func (c *loginCommand) askCredentials(ctx context.Context) (user, password string, err error) {
+	restore := func() error { return nil }
+	if tty, ok := c.stdin.(*os.File); ok {
+		if state, err := term.GetState(int(tty.Fd())); err == nil {
+			restore = func() error { return term.Restore(int(tty.Fd()), state) }
+		}
+	}
+	type answer struct {
+		user, password string
+		err            error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		var a answer
+		a.user, a.password, a.err = c.credentials()
+		answers <- a
+	}()
+	select {
+	case a := <-answers:
+		return a.user, a.password, a.err
+	case <-ctx.Done():
+		// The password's prompt has turned off the terminal's echo.
+		return "", "", errors.Join(ctx.Err(), restore())
+	}
 }
 
 func (c *loginCommand) credentials() (user, password string, err error) {
