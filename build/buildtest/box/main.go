@@ -25,18 +25,26 @@ func main() {
 	name, args := filepath.Base(os.Args[0]), os.Args[1:]
 	switch {
 	case name == "sh" && len(args) >= 2 && args[0] == "-c":
-		os.Exit(script(args[1]))
+		leave(script(args[1]))
 	case name == "sh" && len(args) >= 1:
 		text, err := os.ReadFile(args[0])
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(127)
 		}
-		os.Exit(script(string(text)))
+		leave(script(string(text)))
 	case name == "box" && len(args) > 0:
 		name, args = args[0], args[1:]
 	}
 	os.Exit(run(name, args, os.Stdout))
+}
+
+// leave ends a RUN step. What it printed last reaches the build only if Buildah's
+// relay of a chroot's output comes to run before its process ends
+// (chroot/run_common.go, runUsingChrootMain, waits for no relay).
+func leave(code int) {
+	time.Sleep(100 * time.Millisecond)
+	os.Exit(code)
 }
 
 // script runs lines of commands and returns the last exit code.
@@ -139,7 +147,7 @@ func run(name string, args []string, out io.Writer) int {
 		fmt.Fprintln(os.Stderr, strings.Join(args, " "))
 	case "exit":
 		code, _ := strconv.Atoi(args[0])
-		os.Exit(code)
+		leave(code)
 	case "cat":
 		err = cat(out, args)
 	case "ls":
