@@ -72,7 +72,7 @@ func (p *bootstrapPlan) askMirrors(ctx context.Context) error {
 			p.target.release, apt.Redact(sources[0].URI), p.target.distro.title, p.target.distro.known())
 	}
 	p.setEpoch()
-	p.proxyEnv, err = p.proxies.environment(p.sources, os.Getenv("no_proxy"))
+	p.proxyEnv, err = p.proxies.environment(p.sources, os.Getenv("no_proxy")) //nolint:forbidigo // added to what mmdebstrap inherits
 	return err
 }
 

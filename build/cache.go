@@ -137,7 +137,7 @@ func lockCacheMounts(name string) (unlock func(), free bool, err error) {
 			return unlock, false, err
 		}
 		if err := l.TryLock(); err != nil {
-			return unlock, false, nil
+			return unlock, false, nil //nolint:nilerr // somebody holds it, which is the answer
 		}
 		held = append(held, l)
 	}
