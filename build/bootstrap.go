@@ -24,7 +24,7 @@ type Bootstrap struct {
 	// Mirrors are repositories to take packages from: URLs, each of which is
 	// asked for the release, its updates and its security updates, or whole
 	// lines of sources.list. Default: those of the host's own apt if the host
-	// is of that distribution, else the distribution's public ones.
+	// is of that distribution; on any other host there is none.
 	Mirrors []string
 
 	Packages []string // in addition to the variant's

@@ -93,16 +93,16 @@ func (p *bootstrapPlan) setEpoch() {
 }
 
 // candidates are the suites to ask for: at the mirrors given, else at those of
-// the host, else at the public ones.
+// the host.
 func (p *bootstrapPlan) candidates() ([]mirrorSource, error) {
 	if len(p.Mirrors) > 0 {
 		return p.given()
 	}
 	sources, err := p.hostSources()
-	if err != nil || len(sources) > 0 {
-		return sources, err
+	if err == nil && len(sources) == 0 {
+		err = fmt.Errorf("this machine's apt has no mirror of %s for %s; name one with --mirror URL", p.target.distro.title, p.arch.debian)
 	}
-	return p.suitesAt(p.target.distro.publicMirrors(p.arch)), nil
+	return sources, err
 }
 
 func (p *bootstrapPlan) given() ([]mirrorSource, error) {

@@ -45,18 +45,6 @@ func ubuntu() distribution {
 	}
 }
 
-// publicMirrors are where the distribution itself serves arch.
-func (d distribution) publicMirrors(arch architecture) []string {
-	switch {
-	case d.name == "debian":
-		return []string{"http://deb.debian.org/debian", "http://deb.debian.org/debian-security"}
-	case arch.isUbuntuPort():
-		return []string{"http://ports.ubuntu.com/ubuntu-ports"}
-	default:
-		return []string{"http://archive.ubuntu.com/ubuntu"}
-	}
-}
-
 // suites are the release's own and those of its updates, which not each
 // mirror has.
 func (t bootstrapTarget) suites() []string {

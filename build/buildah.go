@@ -9,6 +9,7 @@ import (
 	"github.com/containers/buildah/define"
 	"github.com/containers/buildah/pkg/parse"
 	"go.podman.io/common/pkg/config"
+	"go.podman.io/image/v5/types"
 	"golang.org/x/sys/unix"
 )
 
@@ -48,12 +49,7 @@ func (r Recipe) buildahOptions(ctx context.Context, w *workspace, contextDir str
 	if err != nil {
 		return define.BuildOptions{}, err
 	}
-	sys := r.Registry.SystemContext()
-	sys.BigFilesTemporaryDir = w.tmp
-	sys.OCIAcceptUncompressedLayers = true
-	if len(platforms) == 1 {
-		sys.OSChoice, sys.ArchitectureChoice, sys.VariantChoice = platforms[0].OS, platforms[0].Arch, platforms[0].Variant
-	}
+	sys := r.systemContext(w, platforms)
 	jobs := max(r.Jobs, 1)
 	args := maps.Clone(r.Args)
 	if args == nil {
@@ -102,6 +98,17 @@ func (r Recipe) buildahOptions(ctx context.Context, w *workspace, contextDir str
 		Err:          log,
 		ReportWriter: log.reports(),
 	}, nil
+}
+
+// systemContext says where base images come from and for which platform.
+func (r Recipe) systemContext(w *workspace, platforms []struct{ OS, Arch, Variant string }) *types.SystemContext {
+	sys := r.Registry.SystemContext()
+	sys.BigFilesTemporaryDir = w.tmp
+	sys.OCIAcceptUncompressedLayers = true
+	if len(platforms) == 1 {
+		sys.OSChoice, sys.ArchitectureChoice, sys.VariantChoice = platforms[0].OS, platforms[0].Arch, platforms[0].Variant
+	}
+	return sys
 }
 
 // retries is how often to try again: 0 means the default, less means never.

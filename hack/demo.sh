@@ -51,7 +51,7 @@ fi
 if rootcast inspect --quiet "$base" >/dev/null 2>&1; then
   done_ "$base is there from an earlier run"
 else
-  run bootstrap . 0 bootstrap -t "$base" debian:bookworm
+  run bootstrap . 0 bootstrap ${MIRROR:+--mirror "$MIRROR"} -t "$base" debian:bookworm
   done_ "$base"
 fi
 

@@ -18,7 +18,7 @@ its ID. Use it where no registry is at hand, or to know what a base is made of.
    rootcast bootstrap -t localhost/base/ubuntu:24.04 --mirror http://mirror.example/ubuntu ubuntu:noble
 
 Packages come from the mirrors of this machine's own apt if it is of the same
-distribution, else from the distribution's public ones. The image's apt uses the
+distribution; elsewhere --mirror names one. The image's apt uses the
 same mirrors, without the name and password that --mirror may hold.
 The proxies of this machine's apt, or else those of the environment, are used on the way.
 
