@@ -10,6 +10,7 @@ import (
 
 	"go.podman.io/image/v5/signature"
 	"go.podman.io/image/v5/types"
+	"go.podman.io/storage/pkg/unshare"
 	"golang.org/x/sys/unix"
 )
 
@@ -48,7 +49,7 @@ func (r Registry) Validate() error {
 // SystemContext returns a new description of r for the image libraries.
 func (r Registry) SystemContext() *types.SystemContext {
 	sys := &types.SystemContext{
-		AuthFilePath:            r.AuthFile,
+		AuthFilePath:            r.authFile(),
 		DockerCertPath:          r.CertDir,
 		DockerRegistryUserAgent: "rootcast",
 		SignaturePolicyPath:     r.Policy,
@@ -70,6 +71,18 @@ func (r Registry) SystemContext() *types.SystemContext {
 		sys.SystemRegistriesConfPath = defaultRegistriesFile()
 	}
 	return sys
+}
+
+// authFile is the credentials file to use; "" leaves the choice to the library.
+// That takes /run/containers/UID where there is no XDG_RUNTIME_DIR, and in a
+// user namespace UID is 0: root's own file, which others may not read.
+func (r Registry) authFile() string {
+	if r.AuthFile != "" || os.Geteuid() != 0 || unshare.GetRootlessUID() == 0 ||
+		os.Getenv("XDG_RUNTIME_DIR") != "" { //nolint:forbidigo // what the library would ask
+		return r.AuthFile
+	}
+	places := configPlaces("auth.json")
+	return places[len(places)-1]
 }
 
 // configPlaces names where the libraries look for a file of containers
