@@ -27,7 +27,7 @@ func Login(ctx context.Context, r Registry, registry, user, password string) err
 	case errors.As(err, &invalid):
 		return &explained{fmt.Sprintf("logging in to %s: the registry does not take this user name and password", registry), err}
 	case err != nil:
-		return fmt.Errorf("logging in to %s: %w", registry, tidy(err))
+		return fmt.Errorf("logging in to %s: %w", registry, Explain(err))
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func (s *Store) Pull(ctx context.Context, ref string, o PullOptions) (Result, er
 		if err == nil {
 			return result, nil
 		}
-		errs = append(errs, fmt.Errorf("pulling %s: %w", named, tidy(err)))
+		errs = append(errs, fmt.Errorf("pulling %s: %w", named, Explain(err)))
 		if ctx.Err() != nil {
 			break
 		}
@@ -77,7 +77,7 @@ func (o PullOptions) system() (*types.SystemContext, error) {
 // pullCandidates are the registry names that ref may mean, or the reference of
 // another transport that it is.
 func pullCandidates(sys *types.SystemContext, ref string) ([]reference.Named, types.ImageReference, error) {
-	if hasTransport(ref) {
+	if HasTransport(ref) {
 		parsed, err := alltransports.ParseImageName(ref)
 		if err != nil {
 			return nil, nil, err
@@ -131,7 +131,7 @@ func (s *Store) pullOther(ctx context.Context, ref string, sys *types.SystemCont
 		Variant:       sys.VariantChoice,
 	}})
 	if err != nil {
-		return Result{}, fmt.Errorf("pulling %s: %w", ref, tidy(err))
+		return Result{}, fmt.Errorf("pulling %s: %w", ref, Explain(err))
 	}
 	if len(images) == 0 {
 		return Result{}, fmt.Errorf("pulling %s: there is no image in it", ref)

@@ -108,7 +108,7 @@ var stepErrors = []*regexp.Regexp{
 // failedStep takes Buildah's message apart; step is "" if it names none.
 func failedStep(err error) (step, reason string) {
 	for _, form := range stepErrors {
-		if m := form.FindStringSubmatch(tidy(err).Error()); m != nil {
+		if m := form.FindStringSubmatch(Explain(err).Error()); m != nil {
 			return squeeze(m[1]), m[2]
 		}
 	}
@@ -123,7 +123,7 @@ func (p *plan) explain(ctx context.Context, err error) error {
 	}
 	step, reason := failedStep(err)
 	if step == "" {
-		return fmt.Errorf("building %s: %w", p.fromLine(err), tidy(err))
+		return fmt.Errorf("building %s: %w", p.fromLine(err), Explain(err))
 	}
 	place, shown := p.at(step)
 	var exit *exec.ExitError

@@ -73,6 +73,16 @@ func (r Registry) SystemContext() *types.SystemContext {
 	return sys
 }
 
+// SignaturePolicy is what the policy file says, or that of Debian and Fedora,
+// which accepts every image, where there is none.
+func (r Registry) SignaturePolicy() (*signature.Policy, error) {
+	policy, err := signature.DefaultPolicy(r.SystemContext())
+	if err != nil {
+		return nil, fmt.Errorf("reading the signature policy: %w", err)
+	}
+	return policy, nil
+}
+
 // authFile is the credentials file to use; "" leaves the choice to the library.
 // That takes /run/containers/UID where there is no XDG_RUNTIME_DIR, and in a
 // user namespace UID is 0: root's own file, which others may not read.

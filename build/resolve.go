@@ -11,7 +11,6 @@ import (
 	"go.podman.io/image/v5/pkg/shortnames"
 	istorage "go.podman.io/image/v5/storage"
 	"go.podman.io/image/v5/transports"
-	"go.podman.io/image/v5/transports/alltransports"
 	"go.podman.io/storage"
 )
 
@@ -24,7 +23,7 @@ import (
 // containers-storage:[driver@root+runroot]@ID. What is not becomes the
 // docker:// reference that a pull would try, and found is false.
 func (s *Store) Resolve(ctx context.Context, name string) (ref string, found bool, err error) {
-	if hasTransport(name) {
+	if HasTransport(name) {
 		return name, true, nil
 	}
 	if err := ctx.Err(); err != nil {
@@ -45,8 +44,9 @@ func (s *Store) Resolve(ctx context.Context, name string) (ref string, found boo
 	return "docker://" + named.String(), false, nil
 }
 
-// hasTransport tells whether name says by itself where the image is.
-func hasTransport(name string) bool {
+// HasTransport tells whether an image's name says by itself where the image is:
+// docker://, oci:, oci-archive:, docker-archive:, dir: and so on.
+func HasTransport(name string) bool {
 	transport, _, ok := strings.Cut(name, ":")
 	return ok && transports.Get(transport) != nil
 }
@@ -88,10 +88,4 @@ func (r Registry) pullName(name string) (reference.Named, error) {
 		return nil, fmt.Errorf("%q is not the name of an image: %w", name, err)
 	}
 	return reference.TagNameOnly(named), nil
-}
-
-// ParseReference checks that ref is an image reference with a transport.
-func ParseReference(ref string) error {
-	_, err := alltransports.ParseImageName(ref)
-	return err
 }

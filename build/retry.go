@@ -35,7 +35,7 @@ func (t transfer) again(ctx context.Context, work func() error) error {
 		// Clients that failed together must not come back together.
 		wait := delay + rand.N(delay/2)
 		if t.progress != nil {
-			fmt.Fprintf(t.progress, "%s; trying again in %.1fs (%d of %d)\n", squeeze(tidy(err).Error()), wait.Seconds(), attempt, t.retry)
+			fmt.Fprintf(t.progress, "%s; trying again in %.1fs (%d of %d)\n", squeeze(Explain(err).Error()), wait.Seconds(), attempt, t.retry)
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -92,8 +92,9 @@ func temporaryStatus(code int) bool {
 // repeats are what the libraries say once at every level.
 var repeats = regexp.MustCompile(`(creating build container: |unable to copy from source \S+: |copying system image from manifest list: |initializing (?:source|destination) \S+: |writing blob: |copying layers and metadata for container "\w+": |adding layer with blob \S+: |while running runtime: )`)
 
-// tidy drops from err's text what its reader knows already.
-func tidy(err error) error {
+// Explain drops from a registry's error what the libraries repeat, and adds
+// what to do about it where that is known.
+func Explain(err error) error {
 	text := repeats.ReplaceAllString(err.Error(), "")
 	switch {
 	case strings.Contains(text, "server gave HTTP response to HTTPS client"):

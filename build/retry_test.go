@@ -84,7 +84,7 @@ func TestTidy(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cause := errors.New(tc.give)
-			got := tidy(cause)
+			got := Explain(cause)
 			if diff := cmp.Diff(tc.want, got.Error()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

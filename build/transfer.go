@@ -61,7 +61,7 @@ func (s *Store) Push(ctx context.Context, image, dest string, o PushOptions) (Re
 	bytes, err := t.copy(ctx, destRef, src, opts)
 	if err != nil {
 		undo()
-		return Result{}, fmt.Errorf("pushing %s to %s: %w", image, transports.ImageName(destRef), tidy(err))
+		return Result{}, fmt.Errorf("pushing %s to %s: %w", image, transports.ImageName(destRef), Explain(err))
 	}
 	d, err := manifest.Digest(bytes)
 	if err != nil {
@@ -118,7 +118,7 @@ func pushDestination(dest, name string, img *libimage.Image) (types.ImageReferen
 		}
 		dest = name
 	}
-	if hasTransport(dest) {
+	if HasTransport(dest) {
 		ref, err := alltransports.ParseImageName(dest)
 		if err != nil {
 			return nil, fmt.Errorf("destination %s: %w", dest, err)
