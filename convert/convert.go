@@ -2,16 +2,14 @@ package convert
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"strings"
 	"time"
 
+	"github.com/rootcast/rootcast/convert/cache"
 	"github.com/rootcast/rootcast/convert/exlist"
 	"github.com/rootcast/rootcast/convert/image"
 	"github.com/rootcast/rootcast/convert/kernel"
@@ -36,6 +34,7 @@ type Options struct {
 	Exclude  *exlist.List // what stays out of the root; nil: nothing does
 	Append   string       // kernel arguments after those of the image's label
 	Epoch    *time.Time   // no file of the root is newer; nil: when the image was created
+	Cache    *cache.Store // of what earlier converts made; nil: none
 	Tool     string       // rootcast's version, for the manifest
 
 	Report Report // nil: nobody is told
@@ -81,7 +80,7 @@ func Merge(ctx context.Context, img *image.Image) (*rootfs.Tree, error) {
 	layers := make([]*rootfs.Index, len(img.Layers))
 	for i, l := range img.Layers {
 		var err error
-		if layers[i], err = rootfs.IndexTar(ctx, l.Digest.String(), l.Tar, l.Size); err != nil {
+		if layers[i], err = rootfs.IndexTar(ctx, rootfs.Layer{Name: l.Digest.String(), Tar: l.Tar, Size: l.Size}); err != nil {
 			return nil, err
 		}
 	}
@@ -166,13 +165,12 @@ func (c *converter) writeKernel(stage *netboot.Stage) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	sum := sha256.New()
-	size := &counter{}
-	if err := kernel.Copy(io.MultiWriter(f, sum, size), c.kernelFile, c.img.Config.Architecture); err != nil {
+	if err := kernel.Copy(f, c.kernelFile, c.img.Config.Architecture); err != nil {
 		return err
 	}
-	c.manifest.Files = append(c.manifest.Files, netboot.File{Name: netboot.KernelName, Size: size.n, SHA256: hex.EncodeToString(sum.Sum(nil))})
-	return nil
+	file, err := f.Finish()
+	c.manifest.Files = append(c.manifest.Files, file)
+	return err
 }
 
 func (c *converter) writeRamdisk(ctx context.Context, stage *netboot.Stage) (err error) {
@@ -181,18 +179,20 @@ func (c *converter) writeRamdisk(ctx context.Context, stage *netboot.Stage) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := pack.CPIO(ctx, f, c.tree, pack.Options{
-		Codec: c.o.Compress, Level: c.o.Level, Jobs: c.o.Jobs, Epoch: c.manifest.Epoch,
+	info, err := pack.Archive(ctx, f, c.tree, pack.Options{
+		Codec: c.o.Compress, Level: c.o.Level, Jobs: c.o.Jobs, Epoch: c.manifest.Epoch, Cache: c.o.Cache,
 		Progress: func(done, total int64) { c.o.Report.say("packing", done, total) },
 	})
 	if err != nil {
 		return err
 	}
-	c.manifest.Files = append(c.manifest.Files, netboot.File{
-		Name: netboot.RamdiskName, Size: info.Size, SHA256: info.SHA256,
-		Method: "cpio", Compress: string(c.o.Compress), Level: c.o.Level,
-		Entries: info.Entries, Unpacked: info.Unpacked, Segments: info.Segments,
-	})
+	file, err := f.Finish()
+	if err != nil {
+		return err
+	}
+	file.Method, file.Compress, file.Level = "cpio", string(c.o.Compress), c.o.Level
+	file.Entries, file.Unpacked, file.Segments = info.Entries, info.Unpacked, info.Segments
+	c.manifest.Files = append(c.manifest.Files, file)
 	c.countLost(pack.Attributed(c.tree))
 	return nil
 }
@@ -230,11 +230,4 @@ func (c *converter) memory() netboot.Memory {
 	}
 	ramdisk, _ := c.manifest.File(netboot.RamdiskName)
 	return netboot.Memory{Peak: max(root+ramdisk.Size, 2*(root+slack)) + kernel, After: root}
-}
-
-type counter struct{ n int64 }
-
-func (c *counter) Write(p []byte) (int, error) {
-	c.n += int64(len(p))
-	return len(p), nil
 }

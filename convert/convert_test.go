@@ -305,7 +305,7 @@ func TestTooLargeForCpio(t *testing.T) {
 			in.Size = 1 << 32
 		}
 	}
-	_, err = pack.CPIO(t.Context(), failingWriter{t}, tree, pack.Options{})
+	_, err = pack.Archive(t.Context(), failingWriter{t}, tree, pack.Options{})
 	if !errors.Is(err, cpio.ErrTooLarge) || !strings.Contains(err.Error(), `"/big"`) {
 		t.Errorf("got %v, want ErrTooLarge with the file's name", err)
 	}

@@ -74,9 +74,23 @@ func (w *Writer) WriteHeader(h *Header) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	w.header(h)
+	w.write(h.append(w.buf[:0]))
 	w.left = h.Size
 	return w.err
+}
+
+// Append appends an entry's header, name and padding to b, whose length is a
+// multiple of 4. The entry's content follows, padded to a multiple of 4 again.
+func (h *Header) Append(b []byte) ([]byte, error) {
+	if err := h.check(); err != nil {
+		return b, fmt.Errorf("writing cpio entry %q: %w", h.Name, err)
+	}
+	return h.append(b), nil
+}
+
+// AppendTrailer appends the entry that ends an archive, [TrailerSize] bytes.
+func AppendTrailer(b []byte) []byte {
+	return (&Header{Name: trailerName, Links: 1}).append(b)
 }
 
 func (h *Header) check() error {
@@ -97,9 +111,10 @@ func (h *Header) check() error {
 	return nil
 }
 
-// header writes the 110 bytes, the name, its NUL and the padding.
-func (w *Writer) header(h *Header) {
-	b := append(w.buf[:0], "070701"...)
+// append appends the 110 bytes, the name, its NUL and the padding.
+func (h *Header) append(b []byte) []byte {
+	start := len(b)
+	b = append(b, "070701"...)
 	for _, v := range [...]uint32{
 		h.Ino, h.Mode, h.UID, h.GID, h.Links, h.ModTime, uint32(h.Size), //nolint:gosec // checked
 		h.DevMajor, h.DevMinor, h.Major, h.Minor, uint32(len(h.Name) + 1), 0, //nolint:gosec // below PATH_MAX
@@ -108,10 +123,10 @@ func (w *Writer) header(h *Header) {
 	}
 	b = append(b, h.Name...)
 	b = append(b, 0)
-	for len(b)%4 != 0 {
+	for (len(b)-start)%4 != 0 {
 		b = append(b, 0)
 	}
-	w.write(b)
+	return b
 }
 
 // appendHex appends v as newc has it: eight digits.
@@ -160,7 +175,7 @@ func (w *Writer) Close() error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if w.header(&Header{Name: trailerName, Links: 1}); w.err != nil {
+	if w.write(AppendTrailer(w.buf[:0])); w.err != nil {
 		return w.err
 	}
 	w.err = errClosed

@@ -203,7 +203,7 @@ func checkTree(t *testing.T, img *image.Image) {
 	t.Helper()
 	var list []*rootfs.Index
 	for _, l := range img.Layers {
-		x, err := rootfs.IndexTar(t.Context(), l.Digest.String(), l.Tar, l.Size)
+		x, err := rootfs.IndexTar(t.Context(), rootfs.Layer{Name: l.Digest.String(), Tar: l.Tar, Size: l.Size})
 		if err != nil {
 			t.Fatal(err)
 		}

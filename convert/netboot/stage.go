@@ -36,6 +36,8 @@ type Stage struct {
 	temp string // "" once published or aborted
 	lock *os.File
 	made bool // dir was not there before
+
+	outputs []*Output // the files that were made
 }
 
 // Begin starts a new version of dir, which is made where it is missing. What an
@@ -112,9 +114,15 @@ func removeTemporary(dirs ...string) error {
 	return nil
 }
 
-// Create makes a file of the new version. The caller closes it.
-func (s *Stage) Create(name string) (*os.File, error) {
-	return os.OpenFile(filepath.Join(s.temp, name), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o644)
+// Create makes a file of the new version. The caller finishes and closes it.
+func (s *Stage) Create(name string) (*Output, error) {
+	f, err := os.OpenFile(filepath.Join(s.temp, name), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	out := newOutput(name, f)
+	s.outputs = append(s.outputs, out)
+	return out, nil
 }
 
 // Abort drops what was not published and gives the lock back. After Publish it
@@ -148,7 +156,7 @@ func (s *Stage) Publish(ctx context.Context, m *Manifest) error {
 }
 
 func (s *Stage) publish(ctx context.Context, m *Manifest) error {
-	if err := checkFiles(ctx, s.temp, m); err != nil {
+	if err := s.checkOutputs(m); err != nil {
 		return err
 	}
 	text, err := m.encode()
@@ -285,6 +293,28 @@ func (s *Stage) pruneVersions(id string) error {
 	return nil
 }
 
+// checkOutputs compares what was written, and read back then, with the manifest.
+func (s *Stage) checkOutputs(m *Manifest) error {
+	for _, want := range m.Files {
+		i := slices.IndexFunc(s.outputs, func(o *Output) bool { return o.file.Name == want.Name })
+		if i < 0 {
+			return fmt.Errorf("%s: no such file was made", want.Name)
+		}
+		if err := want.differs(s.outputs[i].file.Size, s.outputs[i].file.SHA256); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// differs says how a file is not what the manifest says, if it is not.
+func (f *File) differs(size int64, sum string) error {
+	if size == f.Size && sum == f.SHA256 {
+		return nil
+	}
+	return fmt.Errorf("%s has %d bytes with sha256 %s; its manifest says %d bytes with %s", f.Name, size, sum, f.Size, f.SHA256)
+}
+
 // checkFiles reads back what the manifest names.
 func checkFiles(ctx context.Context, dir string, m *Manifest) error {
 	for _, f := range m.Files {
@@ -302,18 +332,12 @@ func checkFile(ctx context.Context, path string, want File) error {
 		return err
 	}
 	defer f.Close()
-	if err := f.Sync(); err != nil {
-		return err
-	}
 	sum := sha256.New()
 	n, err := io.Copy(sum, ctxio.NewReader(ctx, f, nil))
 	if err != nil {
 		return fmt.Errorf("reading %s back: %w", want.Name, err)
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); n != want.Size || got != want.SHA256 {
-		return fmt.Errorf("%s has %d bytes with sha256 %s; its manifest says %d bytes with %s", want.Name, n, got, want.Size, want.SHA256)
-	}
-	return nil
+	return want.differs(n, hex.EncodeToString(sum.Sum(nil)))
 }
 
 func writeFile(path string, text []byte) (err error) {

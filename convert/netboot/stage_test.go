@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,14 +45,19 @@ func write(t *testing.T, s *netboot.Stage, files map[string]string) *netboot.Man
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.WriteString(files[name]); err != nil {
+		if _, err := io.WriteString(f, files[name]); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.Close(); err != nil {
+		file, err := f.Finish()
+		if err := errors.Join(err, f.Close()); err != nil {
 			t.Fatal(err)
 		}
 		sum := sha256.Sum256([]byte(files[name]))
-		m.Files = append(m.Files, netboot.File{Name: name, Size: int64(len(files[name])), SHA256: hex.EncodeToString(sum[:])})
+		want := netboot.File{Name: name, Size: int64(len(files[name])), SHA256: hex.EncodeToString(sum[:])}
+		if d := cmp.Diff(want, file); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+		m.Files = append(m.Files, file)
 	}
 	return m
 }
@@ -123,7 +129,7 @@ func TestFailureLeavesTheOldVersion(t *testing.T) {
 			write(t, s, map[string]string{"kernel": "half"})
 			return errors.Join(errors.New("aborted"), s.Abort())
 		}, "aborted"},
-		{"a file that changed on disk", func(t *testing.T, dir string) error {
+		{"a file that is not the manifest's", func(t *testing.T, dir string) error {
 			s, err := netboot.Begin(dir)
 			if err != nil {
 				return err

@@ -45,7 +45,7 @@ func benchTree(b *testing.B, n int) (*rootfs.Tree, int64) {
 	if err := w.Close(); err != nil {
 		b.Fatal(err)
 	}
-	index, err := rootfs.IndexTar(b.Context(), "bench", bytes.NewReader(layer.Bytes()), int64(layer.Len()))
+	index, err := rootfs.IndexTar(b.Context(), rootfs.Layer{Name: "bench", Tar: bytes.NewReader(layer.Bytes()), Size: int64(layer.Len())})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func BenchmarkCPIO(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/jobs=%d", codec, jobs), func(b *testing.B) {
 				b.SetBytes(size)
 				for b.Loop() {
-					if _, err := pack.CPIO(b.Context(), io.Discard, tree, pack.Options{Codec: codec, Jobs: jobs}); err != nil {
+					if _, err := pack.Archive(b.Context(), io.Discard, tree, pack.Options{Codec: codec, Jobs: jobs}); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -3,11 +3,9 @@ package pack
 import (
 	"fmt"
 	"io"
-	"time"
 
-	"github.com/DataDog/zstd"
 	"github.com/klauspost/compress/gzip"
-	reader "github.com/klauspost/compress/zstd"
+	"github.com/klauspost/compress/zstd"
 )
 
 // Codec is how an archive is compressed.
@@ -62,31 +60,11 @@ func (c Codec) CheckLevel(level int) error {
 	return err
 }
 
-// encoder returns a writer that compresses to w; its Close ends one frame or member.
-func (c Codec) encoder(w io.Writer, level int) (io.WriteCloser, error) {
-	switch c {
-	case Zstd:
-		return zstd.NewWriterLevel(w, level), nil
-	case Gzip: // the header carries no name, time or extra field: the kernel's gunzip knows none
-		z, err := gzip.NewWriterLevel(w, level)
-		if err == nil {
-			z.ModTime = time.Unix(0, 0) // "no time"; the zero Time would write its own seconds
-		}
-		return z, err
-	default:
-		return nopCloser{w}, nil
-	}
-}
-
-type nopCloser struct{ io.Writer }
-
-func (nopCloser) Close() error { return nil }
-
 // Decoder returns a reader of all frames or members of a packed archive.
 func (c Codec) Decoder(r io.Reader) (io.ReadCloser, error) {
 	switch c {
 	case Zstd: // not libzstd's reader, for which a frame that is cut off just ends
-		d, err := reader.NewReader(r, reader.WithDecoderMaxWindow(maxWindow))
+		d, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, err
 		}

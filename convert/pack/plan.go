@@ -1,14 +1,8 @@
 package pack
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"fmt"
 	"hash/fnv"
-	"math"
-	"time"
 
-	"github.com/rootcast/rootcast/convert/cpio"
 	"github.com/rootcast/rootcast/convert/rootfs"
 )
 
@@ -21,77 +15,59 @@ const (
 	maxSegment  = 16 << 20
 )
 
-// item is one entry of the archive.
-type item struct {
-	header cpio.Header
-	inode  *rootfs.Inode
-}
-
-// plan lays out the whole archive: one slice of entries a segment.
-func plan(t *rootfs.Tree, epoch time.Time) ([][]item, error) {
-	items, err := list(t, epoch)
+// plan lays out the whole archive.
+func plan(t *rootfs.Tree, f format) ([]*segment, error) {
+	items, err := list(t, f)
 	if err != nil {
 		return nil, err
 	}
-	return cut(items), nil
+	parts := cut(items)
+	segments := make([]*segment, len(parts))
+	for i, part := range parts {
+		s := &segment{items: part, last: i == len(parts)-1}
+		for j := range part {
+			s.size += part[j].length
+		}
+		if s.last {
+			s.size += int64(len(f.appendTrailer(nil)))
+		}
+		segments[i] = s
+	}
+	return segments, nil
 }
 
-// list returns every entry in the tree's order. Of a hard-linked file the last
-// name carries the bytes, as with GNU cpio and the kernel's gen_init_cpio.
-func list(t *rootfs.Tree, epoch time.Time) ([]item, error) {
+// list returns every entry in the tree's order.
+func list(t *rootfs.Tree, f format) ([]item, error) {
 	var items []item
-	carrier := map[*rootfs.Inode]int{} // where the latest name of a linked file is
+	carriers := map[*rootfs.Inode]int{} // where the name with the content is, of files with several
 	for name, in := range t.All() {
-		h := header(name, in, epoch)
-		if h.Size > cpio.MaxSize {
-			return nil, fmt.Errorf("%q has %d bytes: %w", "/"+name, h.Size, cpio.ErrTooLarge)
-		}
+		it := item{name: name, inode: in, size: in.Size}
 		if in.Names() > 1 && !in.IsDir() {
-			if at, ok := carrier[in]; ok {
-				first := &items[at].header
-				h.Ino, h.DevMajor, h.DevMinor = first.Ino, first.DevMajor, first.DevMinor
-				if in.Type() == rootfs.TypeRegular {
-					first.Size = 0
-				}
+			if at, ok := carriers[in]; !ok {
+				it.first = name
+				carriers[in] = len(items)
 			} else {
-				h.Ino, h.DevMajor, h.DevMinor = linkID(name)
+				it.first = items[at].first
+				if f.carries() == atLast {
+					items[at].size = 0
+					carriers[in] = len(items)
+				} else {
+					it.size = 0
+				}
 			}
-			carrier[in] = len(items)
 		}
-		items = append(items, item{h, in})
+		items = append(items, it)
+	}
+	var head []byte
+	for i := range items {
+		it := &items[i]
+		var err error
+		if head, err = f.appendHead(head[:0], it); err != nil {
+			return nil, err
+		}
+		it.length = int64(len(head)) + it.size + padding(it.size, f.align())
 	}
 	return items, nil
-}
-
-func header(name string, in *rootfs.Inode, epoch time.Time) cpio.Header {
-	h := cpio.Header{
-		Name: name, Mode: in.Mode, UID: in.UID, GID: in.GID, ModTime: ModTime(in, epoch),
-		Size: in.Size, Major: in.Major, Minor: in.Minor, Links: uint32(in.Names()), //nolint:gosec // a count of names
-	}
-	switch in.Type() {
-	case rootfs.TypeSymlink: // the kernel takes a symlink's target from its own entry alone, linked or not
-		h.Size = int64(len(in.Target))
-	case rootfs.TypeDir:
-		h.Links = 2
-	}
-	return h
-}
-
-// ModTime is the time that the archive gives a file: whole seconds, not after
-// the epoch unless that is zero, within what newc's 32 bits can say.
-func ModTime(in *rootfs.Inode, epoch time.Time) uint32 {
-	t := in.ModTime
-	if !epoch.IsZero() && t.After(epoch) {
-		t = epoch
-	}
-	return uint32(min(max(t.Unix(), 0), math.MaxUint32)) //nolint:gosec // clamped
-}
-
-// linkID names a group of hard links by its first name, so that no other file
-// of the image changes it. The numbers stay within what makedev(3) can hold.
-func linkID(first string) (ino, major, minor uint32) {
-	sum := sha256.Sum256([]byte(first))
-	return binary.BigEndian.Uint32(sum[0:]) | 1, binary.BigEndian.Uint32(sum[4:]) & 0xfff, binary.BigEndian.Uint32(sum[8:]) & 0xfffff
 }
 
 // cut divides the entries into segments.
@@ -99,14 +75,13 @@ func cut(items []item) [][]item {
 	var segments [][]item
 	start, size := 0, int64(0)
 	for i := range items {
-		h := &items[i].header
-		entry := entrySize(h)
-		if i > start && size+entry > maxSegment {
+		it := &items[i]
+		if i > start && size+it.length > maxSegment {
 			segments = append(segments, items[start:i])
 			start, size = i, 0
 		}
-		size += entry
-		if size >= minSegment && endsHere(h.Name, entry) {
+		size += it.length
+		if size >= minSegment && endsHere(it.name, it.length) {
 			segments = append(segments, items[start:i+1])
 			start, size = i+1, 0
 		}
@@ -120,13 +95,10 @@ func cut(items []item) [][]item {
 // endsHere tells by the name alone whether a segment ends after an entry; the
 // odds are its share of a mean segment.
 func endsHere(name string, size int64) bool {
+	if size >= meanSegment {
+		return true
+	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name))
-	return uint64(h.Sum32())*meanSegment < uint64(size)<<32 //nolint:gosec // sizes are below 2^33
-}
-
-// entrySize is the length of an entry in the archive.
-func entrySize(h *cpio.Header) int64 {
-	pad := func(n int64) int64 { return (n + 3) &^ 3 }
-	return pad(110+int64(len(h.Name))+1) + pad(h.Size)
+	return uint64(h.Sum32())*meanSegment < uint64(size)<<32 //nolint:gosec // below meanSegment
 }

@@ -31,7 +31,7 @@ func BenchmarkMerge(b *testing.B) {
 	for b.Loop() {
 		var indexes []*rootfs.Index
 		for i := range layers {
-			index, err := rootfs.IndexTar(b.Context(), "bench", bytes.NewReader(layers[i].Bytes()), int64(layers[i].Len()))
+			index, err := rootfs.IndexTar(b.Context(), rootfs.Layer{Name: "bench", Tar: bytes.NewReader(layers[i].Bytes()), Size: int64(layers[i].Len())})
 			if err != nil {
 				b.Fatal(err)
 			}

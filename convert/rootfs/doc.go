@@ -1,8 +1,8 @@
 // Package rootfs merges the layers of an OCI image into one file tree without
 // unpacking them.
 //
-//	lower, err := rootfs.IndexTar(ctx, "sha256:1…", lowerTar, size)
-//	upper, err := rootfs.IndexTar(ctx, "sha256:2…", upperTar, size)
+//	lower, err := rootfs.IndexTar(ctx, rootfs.Layer{Name: "sha256:1…", Tar: lowerTar, Size: size})
+//	upper, err := rootfs.IndexTar(ctx, rootfs.Layer{Name: "sha256:2…", Tar: upperTar, Size: size})
 //	tree, err := rootfs.Merge(ctx, lower, upper)
 //	for name, inode := range tree.All() { … inode.Open() … }
 //

@@ -140,7 +140,7 @@ func FuzzIndexTar(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		x, err := rootfs.IndexTar(context.Background(), "L", bytes.NewReader(data), int64(len(data)))
+		x, err := rootfs.IndexTar(context.Background(), rootfs.Layer{Name: "L", Tar: bytes.NewReader(data), Size: int64(len(data))})
 		runtime.ReadMemStats(&after)
 		if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20+1000*uint64(len(data)) {
 			t.Errorf("%d bytes of memory for %d of tar", used, len(data))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"strings"
 )
 
@@ -44,13 +45,26 @@ const (
 
 const xattrPrefix = "SCHILY.xattr."
 
-// IndexTar reads the headers of a layer's plain tar of size bytes and skips its
-// bodies. The index keeps r, which must stay readable and may be read by many
-// at once. An entry that cannot be kept (a path out of the tree, an unknown
-// type, a number that no file system holds) is an error with its layer and name.
-func IndexTar(ctx context.Context, layer string, r io.ReaderAt, size int64) (*Index, error) {
-	x := &indexer{index: &Index{Layer: layer}, r: r, size: size}
-	sr := io.NewSectionReader(r, 0, size)
+// Layer is where the bytes of a layer are.
+type Layer struct {
+	Name string      // what messages call it: a digest or a diffID
+	Key  string      // names its bytes for ever, whoever reads them; "": nothing does
+	Tar  io.ReaderAt // its plain tar, which any number may read at once
+	Size int64       // of the plain tar, in bytes
+
+	// Files, where it is set, opens the regular files of the layer by their
+	// paths: another way to the bodies that are in Tar.
+	Files interface{ OpenFile(path string) (*os.File, error) }
+}
+
+// IndexTar reads the headers of a layer's plain tar and skips its bodies. The
+// index keeps the layer, which must stay readable. An entry that cannot be kept
+// (a path out of the tree, an unknown type, a number that no file system holds)
+// is an error with its layer and name.
+func IndexTar(ctx context.Context, l Layer) (*Index, error) {
+	layer := l.Name
+	x := &indexer{index: &Index{Layer: layer}, layer: &l}
+	sr := io.NewSectionReader(l.Tar, 0, l.Size)
 	tr := tar.NewReader(sr)
 	for {
 		if err := ctx.Err(); err != nil {
@@ -77,8 +91,7 @@ func IndexTar(ctx context.Context, layer string, r io.ReaderAt, size int64) (*In
 // far as that is known: the stored size of a sparse file is not.
 type indexer struct {
 	index   *Index
-	r       io.ReaderAt
-	size    int64
+	layer   *Layer
 	restart int64
 	skip    int
 }
@@ -91,11 +104,11 @@ func (x *indexer) last() string {
 }
 
 func (x *indexer) add(hdr *tar.Header, body int64) error {
-	content := x.place(hdr, body)
+	name, err := cleanName(hdr.Name)
+	content := x.place(hdr, name, body)
 	if hdr.Typeflag == tar.TypeXGlobalHeader { // settings for the headers that follow, not a file
 		return nil
 	}
-	name, err := cleanName(hdr.Name)
 	if err != nil {
 		return err
 	}
@@ -128,9 +141,9 @@ func (x *indexer) add(hdr *tar.Header, body int64) error {
 }
 
 // place says where the body of hdr is and remembers where the next header starts.
-func (x *indexer) place(hdr *tar.Header, body int64) content {
+func (x *indexer) place(hdr *tar.Header, name string, body int64) content {
 	if isSparse(hdr) {
-		c := sparse{r: x.r, restart: x.restart, limit: x.size, skip: x.skip}
+		c := sparse{layer: x.layer, restart: x.restart, skip: x.skip}
 		x.skip++
 		return c
 	}
@@ -140,7 +153,7 @@ func (x *indexer) place(hdr *tar.Header, body int64) content {
 	}
 	const block = 512 // after a global header not even body is a multiple of it
 	x.restart, x.skip = (body+stored+block-1)/block*block, 0
-	return section{x.r, body, stored}
+	return section{x.layer, name, body, stored}
 }
 
 func isSparse(hdr *tar.Header) bool {

@@ -51,7 +51,7 @@ func patch(b []byte, at int, field string) []byte {
 }
 
 func index(b []byte) (*rootfs.Index, error) {
-	return rootfs.IndexTar(context.Background(), "L", bytes.NewReader(b), int64(len(b)))
+	return rootfs.IndexTar(context.Background(), rootfs.Layer{Name: "L", Tar: bytes.NewReader(b), Size: int64(len(b))})
 }
 
 func merge(t testing.TB, b []byte) *rootfs.Tree {
@@ -280,7 +280,7 @@ func TestOpenOfTruncatedContent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := rootfs.IndexTar(t.Context(), "L", &shrinking{b: b, left: 4}, int64(len(b)))
+	x, err := rootfs.IndexTar(t.Context(), rootfs.Layer{Name: "L", Tar: &shrinking{b: b, left: 4}, Size: int64(len(b))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +308,7 @@ func TestIndexTarIsCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	b := rootfstest.Tar(t, "file a 0644")
-	if _, err := rootfs.IndexTar(ctx, "L", b, b.Size()); !errors.Is(err, context.Canceled) {
+	if _, err := rootfs.IndexTar(ctx, rootfs.Layer{Name: "L", Tar: b, Size: b.Size()}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
 }

@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"archive/tar"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -33,8 +34,15 @@ type Inode struct {
 	names   int
 }
 
-// content gives the bytes of a regular file from their start, each time anew.
-type content interface{ open() io.Reader }
+// content gives the bytes of a regular file.
+type content interface {
+	// open reads them from their start, each time anew.
+	open() io.Reader
+	// readFull fills p, which has the file's size.
+	readFull(p []byte) error
+	// id names them: a layer and where they are in its plain tar.
+	id() (layer string, off int64, ok bool)
+}
 
 // Type is the file type: the bits of Mode under [TypeMask].
 func (in *Inode) Type() uint32 { return in.Mode & TypeMask }
@@ -55,9 +63,28 @@ func (in *Inode) Open() io.Reader {
 	return &exactReader{want: in.Size, left: in.Size, r: in.content.open()}
 }
 
+// ReadFull reads the whole content of a regular file into p, which has its
+// size. It costs less than Open where a file fits into memory.
+func (in *Inode) ReadFull(p []byte) error {
+	if in.content == nil {
+		return endsEarly(0, in.Size)
+	}
+	return in.content.readFull(p)
+}
+
+// ContentID names the content of a regular file without reading it: the key of
+// a layer ([Layer]) and where in the layer's plain tar it is. Files with one ID
+// and one size have the same bytes. False: it is not known.
+func (in *Inode) ContentID() (layer string, off int64, ok bool) {
+	if in.content == nil {
+		return "", 0, false
+	}
+	return in.content.id()
+}
+
 // NewFile returns a regular file whose bytes are those of r from off on.
 func NewFile(mode uint32, r io.ReaderAt, off, size int64) *Inode {
-	return &Inode{Mode: TypeRegular | mode&^TypeMask, Size: size, content: section{r, off, size}, ModTime: time.Unix(0, 0)}
+	return &Inode{Mode: TypeRegular | mode&^TypeMask, Size: size, content: section{&Layer{Tar: r}, "", off, size}, ModTime: time.Unix(0, 0)}
 }
 
 // NewSymlink returns a symbolic link to target.
@@ -71,30 +98,77 @@ func newImpliedDir() *Inode {
 	return &Inode{Mode: TypeDir | 0o755, ModTime: time.Unix(0, 0)}
 }
 
-// section is content that lies in one piece in a plain tar.
+// section is content that lies in one piece in a layer's plain tar.
 type section struct {
-	r         io.ReaderAt
+	layer     *Layer
+	path      string // by which the layer's Files know it
 	off, size int64
 }
 
-func (s section) open() io.Reader { return io.NewSectionReader(s.r, s.off, s.size) }
+func (s section) open() io.Reader { return io.NewSectionReader(s.layer.Tar, s.off, s.size) }
+
+func (s section) id() (layer string, off int64, ok bool) { return s.layer.Key, s.off, s.layer.Key != "" }
+
+func (s section) readFull(p []byte) error {
+	if s.layer.Files != nil {
+		return s.readFile(p)
+	}
+	n, err := s.layer.Tar.ReadAt(p, s.off)
+	return readError(n, len(p), err)
+}
+
+// readFile reads a layer's own file, which costs no search for its place in the tar.
+func (s section) readFile(p []byte) error {
+	f, err := s.layer.Files.OpenFile(s.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	n, err := io.ReadFull(f, p)
+	return readError(n, len(p), err)
+}
 
 // sparse is content that a tar stores with holes. It is read through the tar
 // reader, which fills them, from the nearest header whose place is known.
 type sparse struct {
-	r              io.ReaderAt
-	restart, limit int64 // where a header starts; the archive's size
-	skip           int   // entries between that header and this file's
+	layer   *Layer
+	restart int64 // where a header starts
+	skip    int   // entries between that header and this file's
 }
 
 func (s sparse) open() io.Reader {
-	tr := tar.NewReader(io.NewSectionReader(s.r, s.restart, s.limit-s.restart))
+	tr := tar.NewReader(io.NewSectionReader(s.layer.Tar, s.restart, s.layer.Size-s.restart))
 	for range s.skip + 1 {
 		if _, err := tr.Next(); err != nil {
 			return errReader{fmt.Errorf("finding a sparse file again: %w", err)}
 		}
 	}
 	return tr
+}
+
+func (s sparse) readFull(p []byte) error {
+	n, err := io.ReadFull(s.open(), p)
+	return readError(n, len(p), err)
+}
+
+// id: no other file of the layer starts at that place and skips as many.
+func (s sparse) id() (layer string, off int64, ok bool) {
+	return s.layer.Key, -(s.restart + int64(s.skip)) - 1, s.layer.Key != ""
+}
+
+// readError judges a read of n bytes that should have been want.
+func readError(n, want int, err error) error {
+	switch {
+	case n == want:
+		return nil
+	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return endsEarly(int64(n), int64(want))
+	}
+	return err
+}
+
+func endsEarly(at, want int64) error {
+	return fmt.Errorf("content ends at byte %d of %d: %w", at, want, io.ErrUnexpectedEOF)
 }
 
 // exactReader fails where its source ends early: an archive's header has
@@ -114,7 +188,7 @@ func (e *exactReader) Read(p []byte) (int, error) {
 	n, err := e.r.Read(p)
 	e.left -= int64(n)
 	if err == io.EOF && e.left > 0 {
-		return n, fmt.Errorf("content ends at byte %d of %d: %w", e.want-e.left, e.want, io.ErrUnexpectedEOF)
+		return n, endsEarly(e.want-e.left, e.want)
 	}
 	if err == io.EOF {
 		err = nil

@@ -33,7 +33,7 @@ func Index(name string, entries []Entry) (*rootfs.Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rootfs.IndexTar(context.Background(), name, bytes.NewReader(b), int64(len(b)))
+	return rootfs.IndexTar(context.Background(), rootfs.Layer{Name: name, Tar: bytes.NewReader(b), Size: int64(len(b))})
 }
 
 // Indexes indexes layers called "1", "2" and so on.

@@ -1,0 +1,133 @@
+package netboot
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+// Output is a file of a new version while it is written. It is hashed on the
+// way, and read back before Finish says that it is good.
+type Output struct {
+	f      *os.File
+	file   File // name, size and, once finished, digest
+	sum    hash.Hash
+	blocks []block // what to expect when it is read back
+	table  *crc32.Table
+}
+
+// block is a run of bytes as they were given to Write.
+type block struct {
+	off int64
+	len int
+	crc uint32
+}
+
+// parallel is from how many bytes on it pays to hash and to write side by side.
+const parallel = 64 << 10
+
+func newOutput(name string, f *os.File) *Output {
+	return &Output{f: f, file: File{Name: name}, sum: sha256.New(), table: crc32.MakeTable(crc32.Castagnoli)}
+}
+
+// Write implements io.Writer.
+func (o *Output) Write(p []byte) (int, error) {
+	if len(p) < parallel {
+		o.hash(p)
+		return o.write(p)
+	}
+	hashed := make(chan struct{})
+	go func() {
+		defer close(hashed)
+		o.hash(p)
+	}()
+	n, err := o.write(p)
+	<-hashed
+	return n, err
+}
+
+func (o *Output) hash(p []byte) {
+	_, _ = o.sum.Write(p)
+}
+
+func (o *Output) write(p []byte) (int, error) {
+	n, err := o.f.Write(p)
+	o.expect(p[:n])
+	o.file.Size += int64(n)
+	// The disk starts at once: then little is left to wait for at the end.
+	_ = unix.SyncFileRange(int(o.f.Fd()), o.file.Size-int64(n), int64(n), unix.SYNC_FILE_RANGE_WRITE)
+	return n, err
+}
+
+// expect notes what was written; small writes join into one block.
+func (o *Output) expect(p []byte) {
+	last := len(o.blocks) - 1
+	if last >= 0 && o.blocks[last].len+len(p) <= parallel {
+		b := &o.blocks[last]
+		b.len += len(p)
+		b.crc = crc32.Update(b.crc, o.table, p)
+		return
+	}
+	o.blocks = append(o.blocks, block{o.file.Size, len(p), crc32.Checksum(p, o.table)})
+}
+
+// Finish puts the file on the disk, reads it back and returns its entry in the
+// manifest. Nothing may be written afterwards.
+func (o *Output) Finish() (File, error) {
+	var g errgroup.Group
+	g.Go(o.f.Sync)
+	g.Go(o.readBack)
+	if err := g.Wait(); err != nil {
+		return File{}, fmt.Errorf("writing %s: %w", o.file.Name, err)
+	}
+	o.file.SHA256 = hex.EncodeToString(o.sum.Sum(nil))
+	return o.file, nil
+}
+
+// readBack finds out what the disk or a full file system has made of the bytes.
+func (o *Output) readBack() error {
+	info, err := o.f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != o.file.Size {
+		return fmt.Errorf("it has %d bytes, and %d were written", info.Size(), o.file.Size)
+	}
+	buf := make([]byte, 256<<10)
+	for _, b := range o.blocks {
+		crc, err := o.checksum(b, buf)
+		if err != nil {
+			return fmt.Errorf("reading it back: %w", err)
+		}
+		if crc != b.crc {
+			return fmt.Errorf("its bytes from %d on, read back, are not those that were written", b.off)
+		}
+	}
+	return nil
+}
+
+func (o *Output) checksum(b block, buf []byte) (crc uint32, err error) {
+	for done := 0; done < b.len; {
+		n := min(len(buf), b.len-done)
+		if _, err := o.f.ReadAt(buf[:n], b.off+int64(done)); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
+		crc = crc32.Update(crc, o.table, buf[:n])
+		done += n
+	}
+	return crc, nil
+}
+
+// Close closes the file, finished or not.
+func (o *Output) Close() error { return o.f.Close() }

@@ -1,0 +1,107 @@
+package pack
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/DataDog/zstd"
+	"github.com/klauspost/compress/gzip"
+)
+
+// encoder compresses segments, each as one frame or member of its own. One
+// goroutine uses it at a time.
+type encoder interface {
+	// encode returns plain, compressed, in dst, which is empty, where that has the room.
+	encode(ctx context.Context, dst, plain []byte) ([]byte, error)
+	// stream compresses to w what is too large for memory, on so many threads,
+	// which change nothing in the result. Close ends the frame or member.
+	stream(ctx context.Context, w io.Writer, threads int) (io.WriteCloser, error)
+}
+
+// identity names the codec with the library whose bytes it makes.
+func (c Codec) identity() string {
+	switch c {
+	case Zstd:
+		return "zstd: libzstd " + zstdVersion
+	case Gzip:
+		return "gzip: klauspost/compress " + gzipVersion
+	default:
+		return string(c)
+	}
+}
+
+// The versions of go.mod: another one may make other bytes.
+const (
+	zstdVersion = "v1.5.7"
+	gzipVersion = "v1.20.3"
+)
+
+func (c Codec) encoder(level int) encoder {
+	switch c {
+	case Zstd:
+		return &zstdEncoder{ctx: zstd.NewCtx(), level: level}
+	case Gzip:
+		return gzipEncoder{level}
+	default:
+		return noEncoder{}
+	}
+}
+
+type zstdEncoder struct {
+	ctx   zstd.Ctx
+	level int
+}
+
+func (z *zstdEncoder) encode(_ context.Context, dst, plain []byte) ([]byte, error) {
+	return z.ctx.CompressLevel(dst, plain, z.level)
+}
+
+func (z *zstdEncoder) stream(_ context.Context, w io.Writer, threads int) (io.WriteCloser, error) {
+	enc := zstd.NewWriterLevel(w, z.level)
+	if err := enc.SetNbWorkers(threads); err != nil {
+		return nil, fmt.Errorf("compressing: %w", err)
+	}
+	return enc, nil
+}
+
+type gzipEncoder struct{ level int }
+
+func (g gzipEncoder) encode(ctx context.Context, dst, plain []byte) ([]byte, error) {
+	b := bytes.NewBuffer(dst)
+	z, err := g.stream(ctx, b, 1)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := z.Write(plain); err != nil {
+		return nil, err
+	}
+	err = z.Close()
+	return b.Bytes(), err
+}
+
+// stream: the header carries no name, time or extra field, of which the kernel's gunzip knows none.
+func (g gzipEncoder) stream(_ context.Context, w io.Writer, _ int) (io.WriteCloser, error) {
+	z, err := gzip.NewWriterLevel(w, g.level)
+	if err != nil {
+		return nil, err
+	}
+	z.ModTime = time.Unix(0, 0) // "no time"; the zero Time would write its own seconds
+	return z, nil
+}
+
+type noEncoder struct{}
+
+func (noEncoder) encode(_ context.Context, dst, plain []byte) ([]byte, error) {
+	return append(dst, plain...), nil
+}
+
+func (noEncoder) stream(_ context.Context, w io.Writer, _ int) (io.WriteCloser, error) {
+	return nopCloser{w}, nil
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }

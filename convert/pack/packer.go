@@ -1,0 +1,134 @@
+package pack
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// packer runs workers over the segments and writes what they make in order.
+type packer struct {
+	o        Options
+	format   format
+	segments []*segment
+	free     chan []byte // buffers of packed segments that were written
+}
+
+func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
+	g, ctx := errgroup.WithContext(ctx)
+	jobs := make(chan *segment)
+	ahead := make(chan struct{}, 2*p.o.Jobs) // segments begun and not yet written
+	p.free = make(chan []byte, cap(ahead))
+	for _, s := range p.segments {
+		s.out = make(chan []byte, queued)
+	}
+	g.Go(func() error {
+		defer close(jobs)
+		for _, s := range p.segments {
+			if err := send(ctx, ahead, struct{}{}); err != nil {
+				return err
+			}
+			if err := send(ctx, jobs, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for range p.o.Jobs {
+		g.Go(func() error { return p.work(ctx, jobs) })
+	}
+	var info Info
+	g.Go(func() (err error) {
+		info, err = p.write(ctx, w, ahead)
+		return err
+	})
+	err := g.Wait()
+	return info, err
+}
+
+// work packs segments until there are no more.
+func (p *packer) work(ctx context.Context, jobs <-chan *segment) error {
+	wk := worker{p: p, encoder: p.o.Codec.encoder(p.o.Level)}
+	for s := range jobs {
+		if err := wk.pack(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write puts the segments down in their order.
+func (p *packer) write(ctx context.Context, w io.Writer, ahead <-chan struct{}) (Info, error) {
+	var info Info
+	var total int64
+	for _, s := range p.segments {
+		total += s.size
+	}
+	for _, s := range p.segments {
+		size, err := p.writeSegment(ctx, w, s)
+		if err != nil {
+			return info, err
+		}
+		<-ahead
+		info.Segments = append(info.Segments, Segment{Offset: info.Size, Size: size, Unpacked: s.size})
+		info.Size += size
+		info.Unpacked += s.size
+		info.Entries += len(s.items)
+		if s.reused {
+			info.Reused++
+		}
+		if p.o.Progress != nil {
+			p.o.Progress(info.Unpacked, total)
+		}
+	}
+	return info, nil
+}
+
+func (p *packer) writeSegment(ctx context.Context, w io.Writer, s *segment) (size int64, err error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return size, ctx.Err()
+		case chunk, ok := <-s.out:
+			if !ok {
+				return size, nil
+			}
+			if _, err := w.Write(chunk); err != nil {
+				return size, fmt.Errorf("writing the archive: %w", err)
+			}
+			size += int64(len(chunk))
+			p.recycle(chunk)
+		}
+	}
+}
+
+// buffer is an empty one for a packed segment.
+func (p *packer) buffer() []byte {
+	select {
+	case b := <-p.free:
+		return b[:0]
+	default:
+		return nil
+	}
+}
+
+func (p *packer) recycle(b []byte) {
+	if cap(b) <= 2*chunkSize { // of a large segment, whose chunks are small
+		return
+	}
+	select {
+	case p.free <- b:
+	default: // enough of them wait
+	}
+}
+
+func send[T any](ctx context.Context, to chan<- T, v T) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case to <- v:
+		return nil
+	}
+}

@@ -1,0 +1,222 @@
+package pack
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/rootcast/rootcast/convert/cache"
+	"github.com/rootcast/rootcast/convert/ctxio"
+)
+
+const (
+	chunkSize = 256 << 10
+	// queued is how many chunks a large segment may hold before its turn to be
+	// written comes: with chunkSize it bounds the memory of one huge file.
+	queued = 64
+)
+
+// segment is one worker's task and the way its bytes come back.
+type segment struct {
+	items  []item
+	last   bool
+	size   int64       // bytes of the archive
+	reused bool        // it came from the cache; known once out is closed
+	out    chan []byte // of packed bytes; closed when all is made
+}
+
+// worker packs one segment after another.
+type worker struct {
+	p       *packer
+	encoder encoder
+	plain   []byte // the segment before compression
+}
+
+func (wk *worker) pack(ctx context.Context, s *segment) error {
+	defer close(s.out)
+	store := wk.p.o.Cache
+	key, keyed, err := s.key(wk.p)
+	if err != nil {
+		return err
+	}
+	if !keyed {
+		store = nil
+	}
+	if s.size > maxSegment {
+		return wk.large(ctx, s, store, key)
+	}
+	packed := wk.p.buffer()
+	if packed, s.reused = store.Get(cache.Segments, key, packed); s.reused {
+		return send(ctx, s.out, packed)
+	}
+	if err := wk.assemble(ctx, s); err != nil {
+		return err
+	}
+	if packed, err = wk.encoder.encode(ctx, packed[:0], wk.plain); err != nil {
+		return fmt.Errorf("compressing: %w", err)
+	}
+	store.Put(cache.Segments, key, packed)
+	return send(ctx, s.out, packed)
+}
+
+// assemble reads a segment that fits into memory.
+func (wk *worker) assemble(ctx context.Context, s *segment) error {
+	b := slices.Grow(wk.plain[:0], int(s.size))
+	for i := range s.items {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		it := &s.items[i]
+		var err error
+		if b, err = wk.p.format.appendHead(b, it); err != nil {
+			return err
+		}
+		if it.size == 0 {
+			continue
+		}
+		at := len(b)
+		b = b[:at+int(it.size)]
+		if err := it.inode.ReadFull(b[at:]); err != nil {
+			return packError(ctx, it, err)
+		}
+		b = pad(b, it.size, wk.p.format.align())
+	}
+	if s.last {
+		b = wk.p.format.appendTrailer(b)
+	}
+	wk.plain = b
+	return nil
+}
+
+// large is pack for the segment of one large file, a piece at a time.
+func (wk *worker) large(ctx context.Context, s *segment, store *cache.Store, key cache.Key) error {
+	out := &chunker{ctx: ctx, out: s.out}
+	if r := store.Reader(cache.Segments, key); r != nil {
+		defer r.Close()
+		s.reused = true
+		if _, err := io.CopyBuffer(out, struct{ io.Reader }{r}, make([]byte, chunkSize)); err != nil {
+			return fmt.Errorf("reading a packed segment: %w", err)
+		}
+		return out.flush()
+	}
+	keep := store.Create(cache.Segments, key)
+	err := wk.packLarge(ctx, s, out, keep)
+	keep.Close(err == nil)
+	return err
+}
+
+func (wk *worker) packLarge(ctx context.Context, s *segment, out *chunker, keep io.Writer) error {
+	enc, err := wk.encoder.stream(ctx, io.MultiWriter(out, keep), wk.p.o.Jobs)
+	if err != nil {
+		return err
+	}
+	closed := false
+	closeEncoder := func() error {
+		if closed {
+			return nil
+		}
+		closed = true
+		return enc.Close()
+	}
+	defer closeEncoder() //nolint:errcheck // after an error it only gives the codec's memory back
+	// The codec sees blocks of one size, whatever the sizes of the files.
+	in := &blockWriter{w: enc, buf: make([]byte, 0, chunkSize)}
+	if err := wk.copyItems(ctx, in, s); err != nil {
+		return err
+	}
+	for _, step := range []func() error{in.flush, closeEncoder, out.flush} {
+		if err := step(); err != nil {
+			return fmt.Errorf("compressing: %w", err)
+		}
+	}
+	return nil
+}
+
+func (wk *worker) copyItems(ctx context.Context, w io.Writer, s *segment) error {
+	buf := make([]byte, chunkSize)
+	var head []byte
+	for i := range s.items {
+		it := &s.items[i]
+		var err error
+		if head, err = wk.p.format.appendHead(head[:0], it); err != nil {
+			return err
+		}
+		if _, err := w.Write(head); err != nil {
+			return fmt.Errorf("compressing: %w", err)
+		}
+		// A file of zeros gives a compressor gigabytes to read before it has a chunk to write.
+		if _, err := io.CopyBuffer(w, ctxio.NewReader(ctx, io.LimitReader(it.inode.Open(), it.size), nil), buf); err != nil {
+			return packError(ctx, it, err)
+		}
+		if _, err := w.Write(pad(nil, it.size, wk.p.format.align())); err != nil {
+			return fmt.Errorf("compressing: %w", err)
+		}
+	}
+	if s.last {
+		if _, err := w.Write(wk.p.format.appendTrailer(nil)); err != nil {
+			return fmt.Errorf("compressing: %w", err)
+		}
+	}
+	return nil
+}
+
+func packError(ctx context.Context, it *item, err error) error {
+	if ctx.Err() != nil { // whatever the file, it is not to blame
+		return ctx.Err()
+	}
+	return fmt.Errorf("packing %q: %w", "/"+it.name, err)
+}
+
+// blockWriter hands on full blocks of its buffer's capacity.
+type blockWriter struct {
+	w   io.Writer
+	buf []byte
+}
+
+func (b *blockWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		k := min(len(p), cap(b.buf)-len(b.buf))
+		b.buf = append(b.buf, p[:k]...)
+		p = p[k:]
+		if len(b.buf) == cap(b.buf) {
+			if err := b.flush(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return n, nil
+}
+
+func (b *blockWriter) flush() error {
+	_, err := b.w.Write(b.buf)
+	b.buf = b.buf[:0]
+	return err
+}
+
+// chunker collects what a codec writes into chunks and waits where the reader is slow.
+type chunker struct {
+	ctx context.Context //nolint:containedctx // io.Writer has no place for it
+	out chan<- []byte
+	buf []byte
+}
+
+func (c *chunker) Write(p []byte) (int, error) {
+	if len(c.buf) > 0 && len(c.buf)+len(p) > chunkSize {
+		if err := c.flush(); err != nil {
+			return 0, err
+		}
+	}
+	c.buf = append(c.buf, p...)
+	return len(p), nil
+}
+
+func (c *chunker) flush() error {
+	if len(c.buf) == 0 {
+		return nil
+	}
+	chunk := c.buf
+	c.buf = nil
+	return send(c.ctx, c.out, chunk)
+}
