@@ -23,6 +23,14 @@ type Options struct {
 	Platform string               // OS/ARCH[/VARIANT]; "": the host's of an index, else what there is
 	TempDir  string               // for spooled layers; "": /var/tmp
 
+	// MaxLayerSize is how many bytes a layer that is fetched may unpack to; 0: any number.
+	MaxLayerSize int64
+
+	// Store is a local store, as "[DRIVER@ROOT+RUNROOT]", that this process has
+	// open or may open. Layers of a registry's image that it holds, by their
+	// diffID, are read there and not fetched. "": there is none.
+	Store string
+
 	// Policy decides which images may be used; nil accepts all.
 	Policy *signature.Policy
 
@@ -49,7 +57,12 @@ type Layer struct {
 	Digest digest.Digest // as the image's transport stores it
 	DiffID digest.Digest // of the plain tar
 	Size   int64         // of the plain tar, in bytes
-	Tar    Tar           // the plain tar
+	Tar    Tar           // the plain tar; a [FileOpener] where it can be one
+
+	// Key is what a cache may call the layer: its diffID, to which every byte was
+	// held when the image was opened, or "store:" before the diffID of a layer that
+	// is read in place and trusted to be what the store took in.
+	Key string
 }
 
 // Tar is a layer's plain tar. Any number may read it at a time.

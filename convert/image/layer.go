@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/pkg/blobinfocache/none"
 	"go.podman.io/image/v5/pkg/compression"
@@ -18,6 +19,9 @@ import (
 
 	"github.com/rootcast/rootcast/convert/ctxio"
 )
+
+// storeKey begins the Key of a layer that is taken as a local store has it.
+const storeKey = "store:"
 
 // atOnce is how many layers are fetched side by side.
 const atOnce = 4
@@ -49,25 +53,21 @@ func (f *fetcher) layers(ctx context.Context, sel *selected) ([]Layer, error) {
 	if len(infos) == 0 {
 		return nil, errors.New("it has no layers")
 	}
-	stored, err := openStore(f.ref, diffIDs)
+	layers, err := f.inPlace(infos, diffIDs)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, (&Image{Layers: layers}).Close())
 	}
-	for _, info := range infos {
-		f.total += max(info.Size, 0)
-	}
-	layers := make([]Layer, len(infos))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
 	if !f.src.HasThreadSafeGetBlob() {
 		g.SetLimit(1)
 	}
 	for i, info := range infos {
+		if layers[i].Tar != nil {
+			continue
+		}
 		g.Go(func() (err error) {
 			err = again(ctx, f.ref, func() error {
-				if layers[i], err = stored.layer(ctx, i, info); err != nil || layers[i].Tar != nil {
-					return err
-				}
 				layers[i], err = f.layer(ctx, info, diffIDs[i])
 				return err
 			})
@@ -79,6 +79,36 @@ func (f *fetcher) layers(ctx context.Context, sel *selected) ([]Layer, error) {
 	}
 	if err := g.Wait(); err != nil {
 		return nil, errors.Join(err, (&Image{Layers: layers}).Close())
+	}
+	return layers, nil
+}
+
+// inPlace opens what a local store has of the layers, and counts what has to come
+// from elsewhere. The other layers have no Tar yet.
+func (f *fetcher) inPlace(infos []types.BlobInfo, diffIDs []digest.Digest) ([]Layer, error) {
+	layers := make([]Layer, len(infos))
+	for _, info := range infos {
+		if err := checkMediaType(info.MediaType); err != nil {
+			return layers, fmt.Errorf("layer %s: %w", info.Digest, err)
+		}
+	}
+	stored, err := openStore(f.ref, diffIDs)
+	if err != nil {
+		return layers, err
+	}
+	if f.ref.Transport().Name() == docker.Transport.Name() {
+		stored = findLayers(f.o.Store, diffIDs)
+	}
+	for i, info := range infos {
+		tar, err := stored.open(i)
+		switch {
+		case err != nil:
+			return layers, fmt.Errorf("layer %s: %w", info.Digest, err)
+		case tar != nil:
+			layers[i] = Layer{Digest: info.Digest, DiffID: diffIDs[i], Key: storeKey + diffIDs[i].String(), Size: tar.size, Tar: tar}
+		default:
+			f.total += max(info.Size, 0)
+		}
 	}
 	return layers, nil
 }
@@ -96,10 +126,7 @@ func (f *fetcher) report(n int) {
 
 func (f *fetcher) layer(ctx context.Context, info types.BlobInfo, diffID digest.Digest) (Layer, error) {
 	l := Layer{Digest: info.Digest, DiffID: diffID}
-	if err := checkMediaType(info.MediaType); err != nil {
-		return l, err
-	}
-	blob, size, err := f.src.GetBlob(ctx, info, none.NoCache)
+	blob, size, err := f.getBlob(ctx, info)
 	if err != nil {
 		return l, err
 	}
@@ -110,15 +137,33 @@ func (f *fetcher) layer(ctx context.Context, info types.BlobInfo, diffID digest.
 	}()
 	if plain, ok := blob.(*os.File); ok && info.Digest == diffID && f.ref.Transport().Name() == "containers-storage" {
 		// The store has made the layer's tar from its own files, and checked it, into an unlinked file.
-		l.Tar, l.Size, blob = plain, size, nil
+		l.Key, l.Tar, l.Size, blob = storeKey+diffID.String(), plain, size, nil
 		return l, nil
 	}
 	file, size, err := f.spool(ctx, blob, info, diffID)
 	if err != nil {
 		return l, err // and no nil file in an interface that is not nil
 	}
-	l.Tar, l.Size = file, size
+	l.Key, l.Tar, l.Size = diffID.String(), file, size
 	return l, nil
+}
+
+// getBlob never asks a place that the manifest names: what an image is made of
+// comes from where the image is.
+func (f *fetcher) getBlob(ctx context.Context, info types.BlobInfo) (io.ReadCloser, int64, error) {
+	urls := info.URLs
+	info.URLs = nil
+	blob, size, err := f.src.GetBlob(ctx, info, none.NoCache)
+	if err != nil && (len(urls) > 0 || isForeign(info.MediaType)) {
+		err = fmt.Errorf("it is a foreign layer, which is not kept with the image (%s): %w", strings.Join(append([]string{info.MediaType}, urls...), ", "), err)
+	}
+	return blob, size, err
+}
+
+// isForeign tells of the types of layers that registries need not hold: Docker's
+// "foreign" and OCI's "nondistributable".
+func isForeign(mediaType string) bool {
+	return strings.Contains(mediaType, ".foreign.") || strings.Contains(mediaType, ".nondistributable.")
 }
 
 func checkMediaType(mediaType string) error {
@@ -152,7 +197,7 @@ func (f *fetcher) spool(ctx context.Context, blob io.Reader, info types.BlobInfo
 	}
 	defer plain.Close()
 	diff := diffID.Verifier()
-	size, err := io.Copy(io.MultiWriter(spoolWriter{file}, diff), onlyReader{plain})
+	size, err := io.Copy(io.MultiWriter(&spoolWriter{f: file, limit: f.o.MaxLayerSize}, diff), onlyReader{plain})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -181,10 +226,16 @@ func unlinkedFile(dir string) (*os.File, error) {
 // write as a short one and lose its reason.
 type onlyReader struct{ io.Reader }
 
-// spoolWriter says what a full disk means here.
-type spoolWriter struct{ f *os.File }
+// spoolWriter says what a full disk means here, and takes no more than a limit.
+type spoolWriter struct {
+	f           *os.File
+	size, limit int64
+}
 
-func (s spoolWriter) Write(p []byte) (int, error) {
+func (s *spoolWriter) Write(p []byte) (int, error) {
+	if s.size += int64(len(p)); s.limit > 0 && s.size > s.limit {
+		return 0, fmt.Errorf("it unpacks to more than the limit of %d bytes, which --max-layer-size raises", s.limit)
+	}
 	n, err := s.f.Write(p)
 	if err != nil {
 		err = fmt.Errorf("spooling the layer (choose another directory with TMPDIR): %w", err)

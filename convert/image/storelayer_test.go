@@ -2,16 +2,20 @@ package image
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/vbatts/tar-split/tar/asm"
 	"github.com/vbatts/tar-split/tar/storage"
+	"golang.org/x/sys/unix"
 
 	"github.com/rootcast/rootcast/convert/rootfs/rootfstest"
 )
@@ -29,7 +33,7 @@ const storedLayer = `
 	char null 0666 1 3`
 
 // split makes the record of a layer's tar as containers/storage does.
-func split(t *testing.T, tar io.Reader) io.Reader {
+func split(t testing.TB, tar io.Reader) []byte {
 	t.Helper()
 	var record bytes.Buffer
 	in, err := asm.NewInputTarStream(tar, storage.NewJSONPacker(&record), storage.NewDiscardFilePutter())
@@ -39,7 +43,21 @@ func split(t *testing.T, tar io.Reader) io.Reader {
 	if _, err := io.Copy(io.Discard, in); err != nil {
 		t.Fatal(err)
 	}
-	return &record
+	return record.Bytes()
+}
+
+// packed is a record as a store keeps it.
+func packed(t testing.TB, record []byte) io.ReadCloser {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(record); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return io.NopCloser(&b)
 }
 
 // layerDir is a layer's directory in a store.
@@ -69,11 +87,24 @@ func TestStoredTarIsTheTar(t *testing.T) {
 	if _, err := rootfstest.Tar(t, storedLayer).WriteTo(&want); err != nil {
 		t.Fatal(err)
 	}
-	tar, err := openStoredTar(t.Context(), layerDir(t), split(t, bytes.NewReader(want.Bytes())))
+	tar, err := openStoredTar(layerDir(t), packed(t, split(t, bytes.NewReader(want.Bytes()))), int64(want.Len()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tar.Close()
+	if tar.record != nil {
+		t.Error("the record is read before the tar is")
+	}
+	var readers sync.WaitGroup
+	for range 8 { // who is first reads the record, the others wait
+		readers.Go(func() {
+			var head [512]byte
+			if _, err := tar.ReadAt(head[:], 0); err != nil || !bytes.Equal(head[:], want.Bytes()[:512]) {
+				t.Errorf("first read: %v", err)
+			}
+		})
+	}
+	readers.Wait()
 	got, err := io.ReadAll(io.NewSectionReader(tar, 0, tar.size))
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +147,7 @@ func TestStoredTarErrors(t *testing.T) {
 			if err := tc.damage(t, dir); err != nil {
 				t.Fatal(err)
 			}
-			tar, err := openStoredTar(t.Context(), dir, split(t, rootfstest.Tar(t, storedLayer)))
+			tar, err := openStoredTar(dir, packed(t, split(t, rootfstest.Tar(t, storedLayer))), -1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,12 +162,128 @@ func TestStoredTarErrors(t *testing.T) {
 
 func TestStoredTarRecordErrors(t *testing.T) {
 	t.Parallel()
-	for _, record := range []string{"{", `{"type": 2, "payload": "!"}`} {
-		if _, err := openStoredTar(t.Context(), t.TempDir(), strings.NewReader(record)); err == nil {
-			t.Errorf("record %q was taken", record)
+	size := rootfstest.Tar(t, storedLayer).Size()
+	whole := split(t, rootfstest.Tar(t, storedLayer))
+	read := func(r io.ReadCloser, size int64) error {
+		tar, err := openStoredTar(t.TempDir(), r, size)
+		if err != nil {
+			return err
+		}
+		_, err = tar.ReadAt(make([]byte, 1), 0)
+		return errors.Join(err, tar.Close())
+	}
+	for _, tc := range []struct {
+		name, record string
+		want         string
+	}{
+		{"no JSON", "{", "reading the record of its tar: "},
+		{"no base64", `{"type":2,"payload":"!","position":0}`, "reading the record of its tar: illegal base64"},
+		{"another type", `{"type":3,"position":0}`, "reading the record of its tar: unknown type 3"},
+		{"a negative size", `{"type":1,"name":"a","size":-1,"payload":null,"position":0}`, `reading the record of its tar: "a" has -1 bytes`},
+		{"no name", `{"type":1,"size":1,"payload":null,"position":0}`, "reading the record of its tar: a file without a name"},
+		{"a file twice", `{"type":1,"name":"a","size":1,"payload":null,"position":0}` + "\n" + `{"type":1,"name":"./a","size":1,"payload":null,"position":1}`, `reading the record of its tar: "./a" stands in it twice`},
+		{"too much", string(whole) + `{"type":2,"payload":"AAAA","position":99}`, fmt.Sprintf("the record of its tar has %d bytes, and the store says %d", size+3, size)},
+		{"too little", string(whole[:bytes.LastIndexByte(whole[:len(whole)-1], '\n')+1]), fmt.Sprintf("and the store says %d", size)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if err := read(packed(t, []byte(tc.record)), size); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want an error with %q", err, tc.want)
+			}
+		})
+	}
+	for _, r := range []string{"", "not gzip at all"} {
+		for _, size := range []int64{-1, size} {
+			if err := read(io.NopCloser(strings.NewReader(r)), size); err == nil || errors.Is(err, io.EOF) {
+				t.Errorf("record %q: %v", r, err)
+			}
 		}
 	}
-	if _, err := openStoredTar(t.Context(), filepath.Join(t.TempDir(), "none"), strings.NewReader("")); !os.IsNotExist(err) {
+	if _, err := openStoredTar(filepath.Join(t.TempDir(), "none"), packed(t, nil), -1); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing directory: %v", err)
 	}
+}
+
+func TestStoredTarOpenFile(t *testing.T) {
+	t.Parallel()
+	dir := layerDir(t)
+	if err := errors.Join(os.Symlink("/etc/passwd", filepath.Join(dir, "out")), unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	tar, err := openStoredTar(dir, packed(t, split(t, rootfstest.Tar(t, storedLayer))), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tar.Close()
+	for _, tc := range []struct{ name, want, err string }{
+		{name: "a/small", want: "small"},
+		{name: "/a/small", want: "small"},
+		{name: "a/\xff", want: "no UTF-8"},
+		{name: "l/through", want: "through a link of this layer"},
+		{name: "../../../a/small", want: "small"},
+		{name: "none", err: `opening "none" in the store: no such file`},
+		{name: "out", err: `opening "out" in the store: too many levels`},
+		{name: "l", err: `opening "l" in the store: too many levels`},
+		{name: "a", err: `opening "a" in the store: it is not a regular file there`},
+		{name: "fifo", err: `opening "fifo" in the store: it is not a regular file there`},
+	} {
+		f, err := tar.OpenFile(tc.name)
+		if tc.err != "" {
+			if err == nil || !strings.HasPrefix(err.Error(), tc.err) {
+				t.Errorf("%s: %v, want %s", tc.name, err, tc.err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		got, err := io.ReadAll(f)
+		if err := errors.Join(err, f.Close()); err != nil || string(got) != tc.want {
+			t.Errorf("%s: %q, %v, want %q", tc.name, got, err, tc.want)
+		}
+	}
+	if tar.record != nil {
+		t.Error("the record was read for files")
+	}
+}
+
+// FuzzReadRecord holds the reader to tar-split's own: what it takes, that one
+// takes too, with the same pieces.
+func FuzzReadRecord(f *testing.F) {
+	f.Add(split(f, rootfstest.Tar(f, storedLayer)))
+	f.Add(bytes.ReplaceAll(split(f, rootfstest.Tar(f, storedLayer)), []byte(`"position":`), []byte(`"position": `)))
+	f.Add([]byte(`{"type":1,"name":"a","payload":null,"position":0}` + "\n\n" + `{"type":2,"payload":"","position":1}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := readRecord(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		var tar, want []byte
+		for _, p := range got.pieces {
+			if p.name == "" {
+				tar = append(tar, p.raw...)
+			} else {
+				tar = fmt.Appendf(tar, "%q %d\n", p.name, p.size)
+			}
+		}
+		entries := storage.NewJSONUnpacker(bytes.NewReader(data))
+		for {
+			e, err := entries.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("tar-split refuses it: %v", err)
+			}
+			if e.Type == storage.SegmentType {
+				want = append(want, e.Payload...)
+			} else if e.Size > 0 {
+				want = fmt.Appendf(want, "%q %d\n", e.GetName(), e.Size)
+			}
+		}
+		if !bytes.Equal(tar, want) {
+			t.Errorf("read\n%q, want\n%q", tar, want)
+		}
+	})
 }

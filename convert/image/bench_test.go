@@ -1,0 +1,120 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/vbatts/tar-split/tar/asm"
+	"github.com/vbatts/tar-split/tar/storage"
+)
+
+// The layer that the benchmarks read.
+const (
+	benchFiles = 28_000
+	benchBody  = 4000 // bytes of each
+)
+
+// benchLayer makes a layer's directory, as a store keeps it, and its packed record.
+func benchLayer(b *testing.B) (dir string, record []byte, names []string) {
+	b.Helper()
+	dir = b.TempDir()
+	var packed bytes.Buffer
+	z, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+	if err != nil {
+		b.Fatal(err)
+	}
+	pr, pw := io.Pipe()
+	go func() {
+		w := tar.NewWriter(pw)
+		body := bytes.Repeat([]byte("x"), benchBody)
+		var err error
+		for i := range benchFiles {
+			name := fmt.Sprintf("usr/share/%03d/file-%05d", i%200, i)
+			names = append(names, name)
+			file := filepath.Join(dir, name)
+			err = errors.Join(
+				err, os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, body, 0o600),
+				w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: benchBody, Format: tar.FormatPAX}),
+			)
+			if err == nil {
+				_, err = w.Write(body)
+			}
+		}
+		_ = pw.CloseWithError(errors.Join(err, w.Close()))
+	}()
+	in, err := asm.NewInputTarStream(pr, storage.NewJSONPacker(z), storage.NewDiscardFilePutter())
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, in); err != nil {
+		b.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return dir, packed.Bytes(), names
+}
+
+// BenchmarkStoredRecord reads the record of a layer of 28,000 files.
+func BenchmarkStoredRecord(b *testing.B) {
+	dir, record, _ := benchLayer(b)
+	for b.Loop() {
+		t, err := openStoredTar(dir, io.NopCloser(bytes.NewReader(record)), -1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := t.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkStoredReadAt reads each file of a layer through the tar.
+func BenchmarkStoredReadAt(b *testing.B) {
+	dir, record, _ := benchLayer(b)
+	t, err := openStoredTar(dir, io.NopCloser(bytes.NewReader(record)), -1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer t.Close()
+	buf := make([]byte, 32<<10)
+	for b.Loop() {
+		for _, at := range t.record.pieces {
+			if at.name != "" {
+				if _, err := t.ReadAt(buf[:at.size], at.off); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkStoredOpenFile reads each file of a layer on its own.
+func BenchmarkStoredOpenFile(b *testing.B) {
+	dir, record, names := benchLayer(b)
+	t, err := openStoredTar(dir, io.NopCloser(bytes.NewReader(record)), 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer t.Close()
+	buf := make([]byte, 32<<10)
+	for b.Loop() {
+		for _, name := range names {
+			f, err := t.OpenFile(name)
+			if err != nil {
+				b.Fatal(err)
+			}
+			n, err := io.ReadFull(f, buf[:benchBody])
+			if err := errors.Join(err, f.Close()); err != nil || n != benchBody {
+				b.Fatal(n, err)
+			}
+		}
+	}
+}
