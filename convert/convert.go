@@ -2,12 +2,15 @@ package convert
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rootcast/rootcast/convert/cache"
 	"github.com/rootcast/rootcast/convert/exlist"
@@ -75,16 +78,40 @@ func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manif
 	return c.manifest, stage.Publish(ctx, c.manifest)
 }
 
-// Merge returns the image's file tree.
-func Merge(ctx context.Context, img *image.Image) (*rootfs.Tree, error) {
+// Merge returns the image's file tree. Indexes of layers come from the store,
+// where it has them.
+func Merge(ctx context.Context, img *image.Image, store *cache.Store) (*rootfs.Tree, error) {
 	layers := make([]*rootfs.Index, len(img.Layers))
-	for i, l := range img.Layers {
-		var err error
-		if layers[i], err = rootfs.IndexTar(ctx, rootfs.Layer{Name: l.Digest.String(), Tar: l.Tar, Size: l.Size}); err != nil {
-			return nil, err
-		}
+	g, gctx := errgroup.WithContext(ctx)
+	for i := range img.Layers {
+		g.Go(func() (err error) {
+			layers[i], err = index(gctx, &img.Layers[i], store)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
 	}
 	return rootfs.Merge(ctx, layers...)
+}
+
+// index reads the headers of a layer, once for all times if there is a store.
+func index(ctx context.Context, l *image.Layer, store *cache.Store) (*rootfs.Index, error) {
+	layer := rootfs.Layer{Name: l.Digest.String(), Key: l.Key, Tar: l.Tar, Size: l.Size}
+	if files, ok := l.Tar.(rootfs.FileReader); ok {
+		layer.Files = files
+	}
+	key := cache.Key(sha256.Sum256([]byte(rootfs.IndexVersion + l.Key)))
+	if data, ok := store.Get(cache.Indexes, key, nil); ok && l.Key != "" {
+		if x, err := rootfs.DecodeIndex(layer, data); err == nil {
+			return x, nil
+		}
+	}
+	x, err := rootfs.IndexTar(ctx, layer)
+	if err == nil && l.Key != "" {
+		store.Put(cache.Indexes, key, x.Encode())
+	}
+	return x, err
 }
 
 // converter makes one version.
@@ -100,7 +127,7 @@ type converter struct {
 // prepare finds all that can be wrong with the image before anything is written.
 func (c *converter) prepare(ctx context.Context) (err error) {
 	c.o.Report.say("merging layers", 0, 0)
-	if c.tree, err = Merge(ctx, c.img); err != nil {
+	if c.tree, err = Merge(ctx, c.img, c.o.Cache); err != nil {
 		return err
 	}
 	if c.kernel, err = kernel.Choose(c.tree, c.o.Kernel); err != nil {

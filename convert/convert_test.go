@@ -296,7 +296,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 func TestTooLargeForCpio(t *testing.T) {
 	t.Parallel()
 	img := newImage(t, lower)
-	tree, err := convert.Merge(t.Context(), img)
+	tree, err := convert.Merge(t.Context(), img, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ type LayerInfo struct {
 
 // Describe looks into the image. No kernel and no init are not errors here.
 func Describe(ctx context.Context, img *image.Image) (*Description, error) {
-	tree, err := Merge(ctx, img)
+	tree, err := Merge(ctx, img, nil)
 	if err != nil {
 		return nil, err
 	}

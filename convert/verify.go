@@ -61,7 +61,7 @@ func verifyFile(ctx context.Context, dir string, want netboot.File, count func(i
 // the packer and compares every entry with the image's merged tree. The error
 // names each file that differs, up to a score of them.
 func VerifyTree(ctx context.Context, dir string, m *netboot.Manifest, img *image.Image, report Report) error {
-	tree, err := Merge(ctx, img)
+	tree, err := Merge(ctx, img, nil)
 	if err != nil {
 		return err
 	}

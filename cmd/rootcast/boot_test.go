@@ -3,8 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"errors"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -54,14 +54,14 @@ func rootimgdir(t *testing.T) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.WriteString(name); err != nil {
+		if _, err := io.WriteString(f, name); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.Close(); err != nil {
+		file, err := f.Finish()
+		if err := errors.Join(err, f.Close()); err != nil {
 			t.Fatal(err)
 		}
-		sum := sha256.Sum256([]byte(name))
-		m.Files = append(m.Files, netboot.File{Name: name, Size: int64(len(name)), SHA256: hex.EncodeToString(sum[:])})
+		m.Files = append(m.Files, file)
 	}
 	if err := stage.Publish(t.Context(), m); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -44,10 +45,11 @@ type makeFlags struct {
 	level, jobs                      int
 	kernel, append                   string
 	exlists                          cli.StringSlice
+	cache                            cacheFlags
 }
 
 func (m *makeFlags) flags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.StringFlag{Name: "platform", Usage: "take the image for `OS/ARCH[/VARIANT]` of an index", Destination: &m.platform},
 		&cli.StringFlag{Name: "boot", Usage: "`HOW` nodes get their root: ramdisk, in one download with the first stage", Value: "ramdisk", Destination: &m.boot},
 		&cli.StringFlag{Name: "method", Usage: "pack the root as `FORMAT`: cpio", Value: "cpio", Destination: &m.method},
@@ -56,7 +58,7 @@ func (m *makeFlags) flags() []cli.Flag {
 		&cli.IntFlag{Name: "jobs", Usage: "pack `N` segments at a time", DefaultText: "one for each core", Destination: &m.jobs},
 		&cli.StringFlag{Name: "kernel", Usage: "take kernel `VERSION`, or the newest that starts so (default: the newest)", Destination: &m.kernel},
 		&cli.StringSliceFlag{Name: "exlist", Usage: "leave out what the exclude list in `FILE` names, in xCAT's syntax; may be repeated", Destination: &m.exlists},
-	}
+	}, m.cache.flags()...)
 }
 
 // options checks the flags.
@@ -85,9 +87,11 @@ func (m *makeFlags) options(e *env, dir string) (convert.Options, error) {
 	if err != nil {
 		return convert.Options{}, err
 	}
+	store, err := m.cache.open(e)
 	return convert.Options{
 		Dir: dir, Compress: codec, Level: m.level, Jobs: m.jobs, Kernel: m.kernel, Exclude: exclude, Append: m.append, Epoch: epoch, Tool: version,
-	}, nil
+		Cache: store,
+	}, err
 }
 
 func newConvertCommand(e *env) *cli.Command {
@@ -133,7 +137,8 @@ func (c *convertCmd) run(ctx context.Context, args []string) error {
 }
 
 // convert makes a rootimgdir of what the user calls name.
-func (e *env) convert(ctx context.Context, name string, reg build.Registry, platform string, o convert.Options) (*netboot.Manifest, error) {
+func (e *env) convert(ctx context.Context, name string, reg build.Registry, platform string, o convert.Options) (_ *netboot.Manifest, err error) {
+	defer func() { err = errors.Join(err, o.Cache.Close()) }()
 	img, err := e.openImage(ctx, name, reg, platform)
 	if err != nil {
 		return nil, err

@@ -123,7 +123,7 @@ func (s *Store) Create(kind Kind, key Key) *Writer {
 
 // Write adds data; the error is always nil.
 func (w *Writer) Write(p []byte) (int, error) {
-	if w.f == nil {
+	if w.f == nil { // of a nil Store, for one
 		return len(p), nil
 	}
 	if _, err := w.f.Write(p); err != nil {

@@ -105,28 +105,30 @@ type section struct {
 	off, size int64
 }
 
-func (s section) open() io.Reader { return io.NewSectionReader(s.layer.Tar, s.off, s.size) }
+func (s section) open() io.Reader { return io.NewSectionReader(s.readerAt()) }
+
+func (s section) readerAt() (r io.ReaderAt, off, size int64) {
+	if s.layer.Files != nil {
+		return fileAt{s.layer.Files, s.path}, 0, s.size
+	}
+	return s.layer.Tar, s.off, s.size
+}
 
 func (s section) id() (layer string, off int64, ok bool) { return s.layer.Key, s.off, s.layer.Key != "" }
 
 func (s section) readFull(p []byte) error {
-	if s.layer.Files != nil {
-		return s.readFile(p)
-	}
-	n, err := s.layer.Tar.ReadAt(p, s.off)
+	r, off, _ := s.readerAt()
+	n, err := r.ReadAt(p, off)
 	return readError(n, len(p), err)
 }
 
-// readFile reads a layer's own file, which costs no search for its place in the tar.
-func (s section) readFile(p []byte) error {
-	f, err := s.layer.Files.OpenFile(s.path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	n, err := io.ReadFull(f, p)
-	return readError(n, len(p), err)
+// fileAt is a file of a layer, opened for each read.
+type fileAt struct {
+	files FileReader
+	path  string
 }
+
+func (f fileAt) ReadAt(p []byte, off int64) (int, error) { return f.files.ReadFileAt(f.path, p, off) }
 
 // sparse is content that a tar stores with holes. It is read through the tar
 // reader, which fills them, from the nearest header whose place is known.
