@@ -13,6 +13,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/vbatts/tar-split/tar/asm"
 	"github.com/vbatts/tar-split/tar/storage"
+
+	"github.com/rootcast/rootcast/convert/rootfs"
 )
 
 // The layer that the benchmarks read.
@@ -76,6 +78,23 @@ func BenchmarkStoredRecord(b *testing.B) {
 	}
 }
 
+// BenchmarkStoredIndex indexes a layer.
+func BenchmarkStoredIndex(b *testing.B) {
+	dir, record, _ := benchLayer(b)
+	for b.Loop() {
+		t, err := openStoredTar(dir, io.NopCloser(bytes.NewReader(record)), -1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := rootfs.IndexTar(b.Context(), "bench", t, t.size); err != nil {
+			b.Fatal(err)
+		}
+		if err := t.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkStoredReadAt reads each file of a layer through the tar.
 func BenchmarkStoredReadAt(b *testing.B) {
 	dir, record, _ := benchLayer(b)
@@ -86,9 +105,9 @@ func BenchmarkStoredReadAt(b *testing.B) {
 	defer t.Close()
 	buf := make([]byte, 32<<10)
 	for b.Loop() {
-		for _, at := range t.record.pieces {
-			if at.name != "" {
-				if _, err := t.ReadAt(buf[:at.size], at.off); err != nil {
+		for _, at := range t.record.Pieces {
+			if at.Name != "" {
+				if _, err := t.ReadAt(buf[:at.Size], at.Off); err != nil {
 					b.Fatal(err)
 				}
 			}

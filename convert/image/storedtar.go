@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sort"
 	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"golang.org/x/sys/unix"
+
+	"github.com/rootcast/rootcast/convert/rootfs"
+	"github.com/rootcast/rootcast/convert/tarsplit"
 )
 
 // storedTar is the plain tar of a layer that a local store keeps as a directory
@@ -26,7 +28,7 @@ type storedTar struct {
 	release func() error  // gives the directory back to the store; nil: nothing to give
 
 	parse     sync.Once
-	record    *record
+	record    *tarsplit.Record
 	recordErr error
 }
 
@@ -42,6 +44,8 @@ type FileOpener interface {
 var (
 	_ Tar        = (*storedTar)(nil)
 	_ FileOpener = (*storedTar)(nil)
+
+	_ rootfs.HeaderReader = (*storedTar)(nil)
 )
 
 var errNotRegular = errors.New("it is not a regular file there")
@@ -57,22 +61,22 @@ func openStoredTar(dir string, packed io.ReadCloser, size int64) (*storedTar, er
 		if _, err := t.load(); err != nil {
 			return nil, errors.Join(err, t.Close())
 		}
-		t.size = t.record.size
+		t.size = t.record.Size
 	}
 	return t, nil
 }
 
 // load reads the record, once.
-func (t *storedTar) load() (*record, error) {
+func (t *storedTar) load() (*tarsplit.Record, error) {
 	t.parse.Do(func() {
 		plain, err := gzip.NewReader(bufio.NewReaderSize(t.packed, 256<<10))
 		if err != nil {
 			t.recordErr = fmt.Errorf("reading the record of its tar: %w", noEOF(err))
 			return
 		}
-		t.record, t.recordErr = readRecord(plain)
-		if t.recordErr == nil && t.size >= 0 && t.record.size != t.size {
-			t.recordErr = fmt.Errorf("the record of its tar has %d bytes, and the store says %d", t.record.size, t.size)
+		t.record, t.recordErr = tarsplit.Read(plain)
+		if t.recordErr == nil && t.size >= 0 && t.record.Size != t.size {
+			t.recordErr = fmt.Errorf("the record of its tar has %d bytes, and the store says %d", t.record.Size, t.size)
 		}
 	})
 	return t.record, t.recordErr
@@ -88,11 +92,10 @@ func (t *storedTar) ReadAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	done := 0
-	i := sort.Search(len(r.pieces), func(i int) bool { return r.pieces[i].off+r.pieces[i].size > off })
-	for ; done < len(p) && i < len(r.pieces); i++ {
-		at := &r.pieces[i]
-		inside := off + int64(done) - at.off
-		want := min(int64(len(p)-done), at.size-inside)
+	for i := r.Find(off); done < len(p) && i < len(r.Pieces); i++ {
+		at := &r.Pieces[i]
+		inside := off + int64(done) - at.Off
+		want := min(int64(len(p)-done), at.Size-inside)
 		n, err := t.readPiece(p[done:done+int(want)], at, inside)
 		done += n
 		if err != nil {
@@ -105,18 +108,36 @@ func (t *storedTar) ReadAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-func (t *storedTar) readPiece(p []byte, at *piece, inside int64) (int, error) {
-	if at.name == "" {
-		return copy(p, at.raw[inside:]), nil
+// Headers implements rootfs.HeaderReader: to index a layer opens none of its files.
+func (t *storedTar) Headers() io.ReaderAt { return storedHeaders{t} }
+
+type storedHeaders struct{ *storedTar }
+
+// ReadAt implements io.ReaderAt.
+func (h storedHeaders) ReadAt(p []byte, off int64) (int, error) {
+	r, err := h.load()
+	if err == nil && len(p) == 1 && off >= 0 {
+		i := r.Find(off)
+		if i < len(r.Pieces) && r.Pieces[i].Name != "" && off == r.Pieces[i].Off+r.Pieces[i].Size-1 {
+			p[0] = 0
+			return 1, nil
+		}
 	}
-	f, err := t.OpenFile(at.name)
+	return h.storedTar.ReadAt(p, off)
+}
+
+func (t *storedTar) readPiece(p []byte, at *tarsplit.Piece, inside int64) (int, error) {
+	if at.Name == "" {
+		return copy(p, at.Raw[inside:]), nil
+	}
+	f, err := t.OpenFile(at.Name)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
 	n, err := f.ReadAt(p, inside)
 	if err != nil {
-		return n, fmt.Errorf("reading %q in the store, which should have %d bytes: %w", at.name, at.size, noEOF(err))
+		return n, fmt.Errorf("reading %q in the store, which should have %d bytes: %w", at.Name, at.Size, noEOF(err))
 	}
 	return n, nil
 }

@@ -61,6 +61,13 @@ type FileReader interface {
 	ReadFileAt(path string, p []byte, off int64) (int, error)
 }
 
+// HeaderReader is a tar whose headers can be read without touching the bodies.
+type HeaderReader interface {
+	// Headers is the tar, but the last byte of a file, which a tar reader asks for
+	// to know that the file is whole, may read as anything.
+	Headers() io.ReaderAt
+}
+
 // IndexTar reads the headers of a layer's plain tar and skips its bodies. The
 // index keeps the layer, which must stay readable. An entry that cannot be kept
 // (a path out of the tree, an unknown type, a number that no file system holds)
@@ -68,7 +75,11 @@ type FileReader interface {
 func IndexTar(ctx context.Context, l Layer) (*Index, error) {
 	layer := l.Name
 	x := &indexer{index: &Index{Layer: layer}, layer: &l}
-	sr := io.NewSectionReader(l.Tar, 0, l.Size)
+	headers := l.Tar
+	if h, ok := l.Tar.(HeaderReader); ok {
+		headers = h.Headers()
+	}
+	sr := io.NewSectionReader(headers, 0, l.Size)
 	tr := tar.NewReader(sr)
 	for {
 		if err := ctx.Err(); err != nil {

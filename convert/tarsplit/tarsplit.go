@@ -1,4 +1,4 @@
-package image
+package tarsplit
 
 import (
 	"bufio"
@@ -9,28 +9,32 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"sort"
 
 	"github.com/vbatts/tar-split/tar/storage"
 )
 
-// record is what a store keeps of a layer's plain tar besides the files
-// (github.com/vbatts/tar-split): its headers and padding, and which file's
-// bytes stand between them.
-type record struct {
-	pieces []piece // in the order of the tar
-	size   int64   // of the tar
+// Record is what a store keeps of a layer's plain tar besides the files.
+type Record struct {
+	Pieces []Piece // in the order of the tar
+	Size   int64   // of the tar
 }
 
-// piece is a run of bytes of the tar: either headers and padding, or a file's.
-type piece struct {
-	off, size int64
-	raw       []byte // headers and padding
-	name      string // of the file, or ""
+// Piece is a run of bytes of the tar: either headers and padding, or a file's.
+type Piece struct {
+	Off, Size int64
+	Raw       []byte // headers and padding
+	Name      string // of the file, or ""
 }
 
-// readRecord reads a record, which is one JSON object a line.
-func readRecord(r io.Reader) (*record, error) {
-	d := decoder{lines: bufio.NewReaderSize(r, 64<<10), record: &record{}, seen: map[string]struct{}{}}
+// Find returns the index of the piece that holds the tar's byte at off.
+func (r *Record) Find(off int64) int {
+	return sort.Search(len(r.Pieces), func(i int) bool { return r.Pieces[i].Off+r.Pieces[i].Size > off })
+}
+
+// Read reads a record, which is one JSON object a line.
+func Read(r io.Reader) (*Record, error) {
+	d := decoder{lines: bufio.NewReaderSize(r, 64<<10), record: &Record{}, seen: map[string]struct{}{}}
 	for {
 		line, err := d.line()
 		if errors.Is(err, io.EOF) {
@@ -46,11 +50,11 @@ func readRecord(r io.Reader) (*record, error) {
 }
 
 type decoder struct {
-	*record
-	lines *bufio.Reader
-	long  []byte // a line that the reader's buffer cannot hold
-	seen  map[string]struct{}
-	chunk []byte // where the raw bytes of many pieces lie, the last piece's at its end
+	lines  *bufio.Reader
+	long   []byte // a line that the reader's buffer cannot hold
+	record *Record
+	seen   map[string]struct{}
+	chunk  []byte // where the raw bytes of many pieces lie, the last piece's at its end
 }
 
 // line is the next line that is not blank, good until the next call.
@@ -187,35 +191,36 @@ func (d *decoder) grow(n int) {
 
 // headers adds what chunk has more than d.chunk.
 func (d *decoder) headers(chunk []byte) {
-	n := len(chunk) - len(d.chunk)
-	last := len(d.pieces) - 1
-	if last >= 0 && d.pieces[last].name == "" && len(d.pieces[last].raw) <= len(d.chunk) {
-		at := &d.pieces[last] // its bytes end where these begin
-		at.size += int64(n)
-		at.raw = chunk[len(d.chunk)-len(at.raw):]
+	r, n := d.record, len(chunk)-len(d.chunk)
+	last := len(r.Pieces) - 1
+	if last >= 0 && r.Pieces[last].Name == "" && len(r.Pieces[last].Raw) <= len(d.chunk) {
+		at := &r.Pieces[last] // its bytes end where these begin
+		at.Size += int64(n)
+		at.Raw = chunk[len(d.chunk)-len(at.Raw):]
 	} else {
-		d.pieces = append(d.pieces, piece{off: d.size, size: int64(n), raw: chunk[len(d.chunk):]})
+		r.Pieces = append(r.Pieces, Piece{Off: r.Size, Size: int64(n), Raw: chunk[len(d.chunk):]})
 	}
 	d.chunk = chunk
-	d.size += int64(n)
+	r.Size += int64(n)
 }
 
 // file adds a file's bytes. Two files of one name are not both on the disk.
 func (d *decoder) file(name string, size int64) error {
-	clean := path.Clean(name)
+	r, clean := d.record, path.Clean(name)
 	if _, twice := d.seen[clean]; twice {
 		return fmt.Errorf("%q stands in it twice", name)
 	}
 	d.seen[clean] = struct{}{}
-	if size < 0 || d.size+size < d.size {
+	if size < 0 || r.Size+size < r.Size {
 		return fmt.Errorf("%q has %d bytes", name, size)
 	}
-	if size > 0 {
-		if name == "" {
-			return errors.New("a file without a name")
-		}
-		d.pieces = append(d.pieces, piece{off: d.size, size: size, name: name})
-		d.size += size
+	if size == 0 {
+		return nil
 	}
+	if name == "" {
+		return errors.New("a file without a name")
+	}
+	r.Pieces = append(r.Pieces, Piece{Off: r.Size, Size: size, Name: name})
+	r.Size += size
 	return nil
 }
