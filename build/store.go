@@ -1,13 +1,16 @@
 package build
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"go.podman.io/common/libimage"
 	istorage "go.podman.io/image/v5/storage"
 	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/unshare"
 )
 
 // StoreOptions says where images are kept; the zero value is the user's
@@ -37,6 +40,34 @@ func OpenStore(o StoreOptions) (*Store, error) {
 	}
 	istorage.Transport.SetStore(s) // what containers-storage:NAME means in this process
 	return &Store{store: s, registry: Registry{RegistriesConf: o.RegistriesConf}}, nil
+}
+
+// OpenStoreIfAny opens the store that o names if it is there, and if this process
+// may use it as it is: nothing but the store's run-time state is made, and an
+// ordinary user is not taken into a user namespace. ok tells whether it is open;
+// the caller must Close it then.
+func OpenStoreIfAny(o StoreOptions) (s *Store, ok bool) {
+	if os.Geteuid() != 0 {
+		return nil, false // its layers' files are not the user's own
+	}
+	if all, err := unshare.HasCapSysAdmin(); err != nil || !all {
+		return nil, false
+	}
+	so, err := o.resolve()
+	if err != nil {
+		return nil, false
+	}
+	driver := cmp.Or(so.GraphDriverName, "*")
+	if found, err := filepath.Glob(filepath.Join(so.GraphRoot, driver+"-layers", "layers.json")); err != nil || len(found) == 0 {
+		return nil, false
+	}
+	s, err = OpenStore(o)
+	return s, err == nil
+}
+
+// Place is where the store is, as containers-storage: names it: "[DRIVER@ROOT+RUNROOT]".
+func (s *Store) Place() string {
+	return fmt.Sprintf("[%s@%s+%s]", s.store.GraphDriverName(), s.store.GraphRoot(), s.store.RunRoot())
 }
 
 // resolve fills what o leaves open from storage.conf. As with podman, a root

@@ -183,7 +183,7 @@ func (c *bootCmd) convert(ctx context.Context, name string) (dir string, remove 
 		return "", nil, err
 	}
 	began := time.Now()
-	made, err := c.e.convert(ctx, name, reg, c.make.platform, o)
+	made, err := c.e.convert(ctx, name, reg, &c.make, o)
 	if err != nil {
 		return "", nil, err
 	}
@@ -352,7 +352,7 @@ func isRootimgdir(arg string) bool {
 // changed tells whether any flag differs from its default.
 func (m *makeFlags) changed() bool {
 	return m.platform+m.kernel+m.append != "" || m.boot != "ramdisk" || m.method != "cpio" || m.compress != string(pack.Zstd) ||
-		m.level != 0 || m.jobs != 0 || len(m.exlists.Value()) > 0
+		m.level != 0 || m.jobs != 0 || len(m.exlists.Value()) > 0 || m.limit.set
 }
 
 // parseMemory returns MiB; 0 for none given.

@@ -46,6 +46,7 @@ type makeFlags struct {
 	kernel, append                   string
 	exlists                          cli.StringSlice
 	cache                            cacheFlags
+	limit                            layerLimit
 }
 
 func (m *makeFlags) flags() []cli.Flag {
@@ -58,6 +59,7 @@ func (m *makeFlags) flags() []cli.Flag {
 		&cli.IntFlag{Name: "jobs", Usage: "pack `N` segments at a time", DefaultText: "one for each core", Destination: &m.jobs},
 		&cli.StringFlag{Name: "kernel", Usage: "take kernel `VERSION`, or the newest that starts so (default: the newest)", Destination: &m.kernel},
 		&cli.StringSliceFlag{Name: "exlist", Usage: "leave out what the exclude list in `FILE` names, in xCAT's syntax; may be repeated", Destination: &m.exlists},
+		m.limit.flag(),
 	}, m.cache.flags()...)
 }
 
@@ -124,7 +126,7 @@ func (c *convertCmd) run(ctx context.Context, args []string) error {
 		return err
 	}
 	began := time.Now()
-	m, err := c.e.convert(ctx, args[0], reg, c.make.platform, o)
+	m, err := c.e.convert(ctx, args[0], reg, &c.make, o)
 	if err != nil {
 		return err
 	}
@@ -137,9 +139,9 @@ func (c *convertCmd) run(ctx context.Context, args []string) error {
 }
 
 // convert makes a rootimgdir of what the user calls name.
-func (e *env) convert(ctx context.Context, name string, reg build.Registry, platform string, o convert.Options) (_ *netboot.Manifest, err error) {
+func (e *env) convert(ctx context.Context, name string, reg build.Registry, from *makeFlags, o convert.Options) (_ *netboot.Manifest, err error) {
 	defer func() { err = errors.Join(err, o.Cache.Close()) }()
-	img, err := e.openImage(ctx, name, reg, platform)
+	img, err := e.openImage(ctx, name, reg, from.platform, from.limit)
 	if err != nil {
 		return nil, err
 	}

@@ -79,6 +79,19 @@ func (e *env) openStore() (*build.Store, error) {
 	return s, nil
 }
 
+// storePlace is where the local store is, "" if there is none that this process
+// can use as it is; none is made.
+func (e *env) storePlace() string {
+	if e.store == nil {
+		s, ok := build.OpenStoreIfAny(e.storeOptions())
+		if !ok {
+			return ""
+		}
+		e.store = s
+	}
+	return e.store.Place()
+}
+
 // close releases the store; each command must be done with it.
 func (e *env) close() error {
 	if e.store == nil {

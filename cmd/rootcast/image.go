@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/docker/go-units"
+	"github.com/urfave/cli/v2"
 
 	"github.com/rootcast/rootcast/build"
 	"github.com/rootcast/rootcast/convert/image"
@@ -12,8 +16,9 @@ import (
 
 // openImage opens what a user calls an image, wherever it is. The local store is
 // opened only for a name without a transport, and for containers-storage: one
-// can convert from a registry or an archive without any store.
-func (e *env) openImage(ctx context.Context, name string, reg build.Registry, platform string) (*image.Image, error) {
+// can convert from a registry or an archive without any store. But layers of a
+// registry's image that a store holds are not fetched.
+func (e *env) openImage(ctx context.Context, name string, reg build.Registry, platform string, limit layerLimit) (*image.Image, error) {
 	policy, err := reg.SignaturePolicy()
 	if err != nil {
 		return nil, err
@@ -37,11 +42,15 @@ func (e *env) openImage(ctx context.Context, name string, reg build.Registry, pl
 			e.say("%s is not in the local store; reading %s", name, strings.TrimPrefix(ref, "docker://"))
 		}
 	}
+	place := ""
+	if strings.HasPrefix(ref, "docker://") {
+		place = e.storePlace()
+	}
 	p := e.newProgress()
 	defer p.finish()
 	img, err := image.Open(ctx, ref, image.Options{
 		System: reg.SystemContext(), Platform: platform, Policy: policy, TempDir: os.Getenv("TMPDIR"),
-		Name:     storeName,
+		Name: storeName, Store: place, MaxLayerSize: limit.bytes(),
 		Progress: func(done, total int64) { p.report("reading layers", done, total) },
 	})
 	if err != nil {
@@ -52,4 +61,43 @@ func (e *env) openImage(ctx context.Context, name string, reg build.Registry, pl
 
 func needsStore(name string) bool {
 	return strings.HasPrefix(name, "containers-storage:") || !build.HasTransport(name)
+}
+
+// layerLimit is the flag that says how large a layer that is fetched may be. It
+// keeps a few kilobytes of a malicious image from filling the disk.
+type layerLimit struct {
+	size int64
+	set  bool
+}
+
+// defaultLayerLimit is more than a node's memory holds, for which roots are made.
+const defaultLayerLimit = 64 << 30
+
+func (l *layerLimit) flag() cli.Flag {
+	return &cli.GenericFlag{Name: "max-layer-size", Usage: "refuse a layer that unpacks to more than `SIZE`; 0: any size goes", Value: l, DefaultText: "64GiB"}
+}
+
+func (l layerLimit) bytes() int64 {
+	if !l.set {
+		return defaultLayerLimit
+	}
+	return l.size
+}
+
+// Set implements flag.Value.
+func (l *layerLimit) Set(s string) error {
+	n, err := units.RAMInBytes(s)
+	if err != nil || n < 0 {
+		return errors.New("it is a size such as 500MiB or 64GiB, or 0")
+	}
+	l.size, l.set = n, true
+	return nil
+}
+
+// String implements flag.Value.
+func (l *layerLimit) String() string {
+	if l == nil || !l.set {
+		return ""
+	}
+	return units.BytesSize(float64(l.size))
 }

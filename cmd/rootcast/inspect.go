@@ -28,6 +28,7 @@ type inspectCmd struct {
 	registry registryFlags
 	platform string
 	json     bool
+	limit    layerLimit
 }
 
 func newInspectCommand(e *env) *cli.Command {
@@ -40,6 +41,7 @@ func newInspectCommand(e *env) *cli.Command {
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "platform", Usage: "take the image for `OS/ARCH[/VARIANT]` of an index", Destination: &c.platform},
 			&cli.BoolFlag{Name: "json", Usage: "print it for programs", Destination: &c.json, DisableDefaultText: true},
+			c.limit.flag(),
 		}, c.registry.flags()...),
 		Action: action(e, "IMAGE", 1, 1, c.run),
 	}
@@ -50,7 +52,7 @@ func (c *inspectCmd) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	img, err := c.e.openImage(ctx, args[0], reg, c.platform)
+	img, err := c.e.openImage(ctx, args[0], reg, c.platform, c.limit)
 	if err != nil {
 		return err
 	}

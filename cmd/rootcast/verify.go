@@ -25,6 +25,7 @@ type verifyCmd struct {
 	registry    registryFlags
 	image       string
 	digestsOnly bool
+	limit       layerLimit
 }
 
 func newVerifyCommand(e *env) *cli.Command {
@@ -37,6 +38,7 @@ func newVerifyCommand(e *env) *cli.Command {
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "image", Usage: "compare with `IMAGE` (default: the one that the manifest names)", Destination: &c.image},
 			&cli.BoolFlag{Name: "digests-only", Usage: "check the manifest's digests and read no image", Destination: &c.digestsOnly, DisableDefaultText: true},
+			c.limit.flag(),
 		}, c.registry.flags()...),
 		Action: action(e, "DIR", 1, 1, c.run),
 	}
@@ -68,7 +70,7 @@ func (c *verifyCmd) compare(ctx context.Context, dir string, m *netboot.Manifest
 		return err
 	}
 	name := either(c.image, m.Image.Reference)
-	img, err := c.e.openImage(ctx, name, reg, m.Platform)
+	img, err := c.e.openImage(ctx, name, reg, m.Platform, c.limit)
 	if err != nil {
 		return fmt.Errorf("%w (--image names the image if it is elsewhere now, --digests-only needs none)", err)
 	}
