@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +23,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/pkg/compression"
 
 	"github.com/rootcast/rootcast/convert/image"
 	"github.com/rootcast/rootcast/convert/rootfs"
@@ -42,10 +45,11 @@ var layers = []string{
 	"file new 04755 size=100000",
 }
 
-const suffixes = "gzip zstd none"
+// compressions are what the layers of an image may be packed by.
+var compressions = [][]string{{"gzip", "zstd", "none"}, {"gzip"}, {"zstd"}, {"none"}, {"zstd:chunked"}, {"estargz"}}
 
 // newFixture makes the image with a layer of each compression.
-func newFixture(t testing.TB, compressions ...string) *fixture {
+func newFixture(t testing.TB, packed ...string) *fixture {
 	t.Helper()
 	f := &fixture{blobs: map[digest.Digest][]byte{}}
 	f.config = v1.Image{Platform: v1.Platform{OS: "linux", Architecture: "amd64"}, RootFS: v1.RootFS{Type: "layers"}}
@@ -55,7 +59,7 @@ func newFixture(t testing.TB, compressions ...string) *fixture {
 			t.Fatal(err)
 		}
 		f.config.RootFS.DiffIDs = append(f.config.RootFS.DiffIDs, digest.FromBytes(plain))
-		f.manifest.Layers = append(f.manifest.Layers, f.add(compress(t, compressions[i%len(compressions)], plain)))
+		f.manifest.Layers = append(f.manifest.Layers, f.add(compress(t, packed[i%len(packed)], plain)))
 	}
 	f.manifest.Versioned = specs.Versioned{SchemaVersion: 2}
 	f.manifest.MediaType = v1.MediaTypeImageManifest
@@ -68,11 +72,11 @@ func (f *fixture) add(mediaType string, blob []byte) v1.Descriptor {
 	return v1.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(blob))}
 }
 
-func compress(t testing.TB, compression string, plain []byte) (mediaType string, blob []byte) {
+func compress(t testing.TB, by string, plain []byte) (mediaType string, blob []byte) {
 	t.Helper()
 	var b bytes.Buffer
 	var w io.WriteCloser
-	switch compression {
+	switch by {
 	case "gzip":
 		w, mediaType = gzip.NewWriter(&b), v1.MediaTypeImageLayerGzip
 	case "zstd":
@@ -81,6 +85,14 @@ func compress(t testing.TB, compression string, plain []byte) (mediaType string,
 			t.Fatal(err)
 		}
 		w, mediaType = z, v1.MediaTypeImageLayerZstd
+	case "zstd:chunked":
+		z, err := compression.CompressStream(&b, compression.ZstdChunked, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, mediaType = z, v1.MediaTypeImageLayerZstd
+	case "estargz":
+		w, mediaType = &members{to: &b}, v1.MediaTypeImageLayerGzip
 	default:
 		return v1.MediaTypeImageLayer, plain
 	}
@@ -91,6 +103,29 @@ func compress(t testing.TB, compression string, plain []byte) (mediaType string,
 		t.Fatal(err)
 	}
 	return mediaType, b.Bytes()
+}
+
+// members packs each write, and each 1000 bytes of one, as a gzip file of its own
+// and puts an empty one behind, as estargz does.
+type members struct{ to io.Writer }
+
+func (m *members) Write(p []byte) (int, error) {
+	done := 0
+	for part := range slices.Chunk(p, 1000) {
+		z := gzip.NewWriter(m.to)
+		n, err := z.Write(part)
+		done += n
+		if err := errors.Join(err, z.Close()); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+func (m *members) Close() error {
+	z := gzip.NewWriter(m.to)
+	z.Extra = []byte("SG\x16\x000000000000000123STARGZ")
+	return z.Close()
 }
 
 func encode(t testing.TB, v any) []byte {
@@ -221,7 +256,7 @@ func checkTree(t *testing.T, img *image.Image) {
 }
 
 func TestOpenTransports(t *testing.T) {
-	for _, compressions := range [][]string{strings.Fields(suffixes), {"gzip"}, {"zstd"}, {"none"}} {
+	for _, packed := range compressions {
 		refs := map[string]func(f *fixture) string{
 			"oci":         func(f *fixture) string { return "oci:" + f.ociLayout(t, f.seal(t)) },
 			"oci by name": func(f *fixture) string { f.refName = "v1"; return "oci:" + f.ociLayout(t, f.seal(t)) + ":v1" },
@@ -236,8 +271,8 @@ func TestOpenTransports(t *testing.T) {
 			},
 		}
 		for transport, ref := range refs {
-			t.Run(transport+" of "+strings.Join(compressions, " "), func(t *testing.T) {
-				f := newFixture(t, compressions...)
+			t.Run(transport+" of "+strings.Join(packed, " "), func(t *testing.T) {
+				f := newFixture(t, packed...)
 				var done, all int64
 				img, err := open(t, ref(f), image.Options{Platform: "linux/amd64", Progress: func(n, total int64) {
 					if n < done || n > total {
@@ -301,6 +336,37 @@ var broken = []struct {
 		f.manifest.Layers[1] = f.add(v1.MediaTypeImageLayerGzip, []byte("<html>404</html>"))
 	}, "layer LAYER: its content does not have the digest DIFFID"},
 	{"encrypted", func(_ *testing.T, f *fixture) { f.manifest.Layers[1].MediaType += "+encrypted" }, "layer LAYER: it is encrypted (application/vnd.oci.image.layer.v1.tar+gzip+encrypted); decrypt the image first"},
+	{"bigger than the limit", func(t *testing.T, f *fixture) {
+		f.replace(t, "gzip", make([]byte, testLimit+1))
+	}, "layer LAYER: it unpacks to more than the limit of 1048576 bytes, which --max-layer-size raises"},
+	{"a bomb of gzip", func(t *testing.T, f *fixture) {
+		f.replace(t, "gzip", make([]byte, 20*testLimit))
+	}, "layer LAYER: it unpacks to more than the limit of 1048576 bytes, which --max-layer-size raises"},
+	{"a bomb of zstd", func(t *testing.T, f *fixture) {
+		f.replace(t, "zstd", make([]byte, 20*testLimit))
+	}, "layer LAYER: it unpacks to more than the limit of 1048576 bytes, which --max-layer-size raises"},
+	{"bigger than the limit, not packed", func(t *testing.T, f *fixture) {
+		f.replace(t, "none", make([]byte, testLimit+1))
+	}, "layer LAYER: it unpacks to more than the limit of 1048576 bytes, which --max-layer-size raises"},
+	{"zstd that wants a window of 512 MiB", func(t *testing.T, f *fixture) {
+		f.replace(t, "zstd", nil)
+		f.manifest.Layers[1] = f.add(v1.MediaTypeImageLayerZstd, []byte("\x28\xb5\x2f\xfd\x00\x98\x01\x00\x00"))
+	}, "layer LAYER: window size exceeded"},
+	{"zstd that is cut off", func(t *testing.T, f *fixture) {
+		f.replace(t, "zstd", rootfstest.Pattern(100_000))
+		d := f.manifest.Layers[1].Digest
+		f.manifest.Layers[1] = f.add(v1.MediaTypeImageLayerZstd, f.blobs[d][:len(f.blobs[d])/2])
+	}, "layer LAYER: unexpected EOF"},
+	{"gzip that is cut off, under a digest of its own", func(_ *testing.T, f *fixture) {
+		d := f.manifest.Layers[1].Digest
+		f.manifest.Layers[1] = f.add(v1.MediaTypeImageLayerGzip, f.blobs[d][:len(f.blobs[d])/2])
+	}, "layer LAYER: unexpected EOF"},
+	{"foreign and not there", func(_ *testing.T, f *fixture) {
+		f.manifest.Layers[1].MediaType = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+		f.manifest.Layers[1].URLs = []string{"http://127.0.0.1:1/layer"}
+		delete(f.blobs, f.manifest.Layers[1].Digest)
+	}, "layer LAYER: it is a foreign layer, which is not kept with the image (application/vnd.oci.image.layer.nondistributable.v1.tar+gzip, http://127.0.0.1:1/layer): "},
+	{"of an unknown type", func(_ *testing.T, f *fixture) { f.manifest.Layers[1].MediaType = "application/vnd.example.squashfs" }, "layer LAYER: it is no file system layer but application/vnd.example.squashfs"},
 	{"an attestation", func(_ *testing.T, f *fixture) { f.manifest.Layers[1].MediaType = "application/vnd.in-toto+json" }, "layer LAYER: it is no file system layer but application/vnd.in-toto+json"},
 	{"a diffID too few", func(_ *testing.T, f *fixture) { f.config.RootFS.DiffIDs = f.config.RootFS.DiffIDs[:2] }, "its manifest has 3 layers, its configuration 2"},
 	{"a diffID too many", func(_ *testing.T, f *fixture) {
@@ -313,6 +379,16 @@ var broken = []struct {
 	{"a digest of no known kind", func(_ *testing.T, f *fixture) { f.manifest.Layers[1].Digest = "md5:d41d8cd98f00b204e9800998ecf8427e" }, ""},
 }
 
+// testLimit is the largest layer that these tests take.
+const testLimit = 1 << 20
+
+// replace puts another second layer in.
+func (f *fixture) replace(t testing.TB, compression string, plain []byte) {
+	t.Helper()
+	f.config.RootFS.DiffIDs[1] = digest.FromBytes(plain)
+	f.manifest.Layers[1] = f.add(compress(t, compression, plain))
+}
+
 func TestOpenBroken(t *testing.T) {
 	for _, tt := range broken {
 		t.Run(tt.name, func(t *testing.T) {
@@ -320,7 +396,7 @@ func TestOpenBroken(t *testing.T) {
 			tt.spoil(t, f)
 			ref := "oci:" + f.ociLayout(t, f.seal(t))
 			before := openFiles(t)
-			img, err := open(t, ref, image.Options{Platform: "linux/amd64"})
+			img, err := open(t, ref, image.Options{Platform: "linux/amd64", MaxLayerSize: testLimit})
 			want := tt.want
 			if len(f.manifest.Layers) > 1 {
 				want = strings.ReplaceAll(want, "LAYER", f.manifest.Layers[1].Digest.String())
@@ -334,6 +410,44 @@ func TestOpenBroken(t *testing.T) {
 				t.Errorf("%d files open, %d before", after, before)
 			}
 		})
+	}
+}
+
+// What a layer's media type says of where it comes from does not matter if it is there.
+func TestOpenForeign(t *testing.T) {
+	for _, mediaType := range []string{
+		"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+	} {
+		f := newFixture(t, "gzip")
+		f.manifest.Layers[1].MediaType = mediaType
+		f.manifest.Layers[1].URLs = []string{"http://127.0.0.1:1/never-asked"}
+		img, err := open(t, "oci:"+f.ociLayout(t, f.seal(t)), image.Options{})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		checkTree(t, img)
+		if err := img.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A layer of exactly the limit is taken, and without a limit any is.
+func TestOpenLimit(t *testing.T) {
+	f := newFixture(t, "gzip")
+	largest := int64(rootfstest.Tar(t, layers[0]).Len())
+	ref := "oci:" + f.ociLayout(t, f.seal(t))
+	for limit, ok := range map[int64]bool{largest: true, 0: true, largest - 1: false} {
+		img, err := open(t, ref, image.Options{MaxLayerSize: limit})
+		if (err == nil) != ok {
+			t.Errorf("limit %d: %v", limit, err)
+		}
+		if err == nil {
+			if err := img.Close(); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/manifest"
@@ -191,7 +192,7 @@ func (f *fetcher) spool(ctx context.Context, blob io.Reader, info types.BlobInfo
 		}
 	}()
 	packed := &verifiedReader{r: ctxio.NewReader(ctx, blob, f.report), v: info.Digest.Verifier(), want: info.Size}
-	plain, _, err := compression.AutoDecompress(packed)
+	plain, err := decompress(packed)
 	if err != nil {
 		return nil, 0, fmt.Errorf("decompressing: %w", err)
 	}
@@ -208,6 +209,27 @@ func (f *fetcher) spool(ctx context.Context, blob io.Reader, info types.BlobInfo
 		return nil, 0, fmt.Errorf("its content does not have the digest %s that the image's configuration gives", diffID)
 	}
 	return file, size, nil
+}
+
+// zstdWindow is the most memory that a layer by zstd may ask for, as of zstd
+// itself without --long; each of those that are fetched side by side may.
+const zstdWindow = 128 << 20
+
+func decompress(r io.Reader) (io.ReadCloser, error) {
+	format, unpack, r, err := compression.DetectCompressionFormat(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case unpack == nil:
+		return io.NopCloser(r), nil
+	case format.Name() == compression.Zstd.Name():
+		d, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(zstdWindow))
+		if err != nil {
+			return nil, err
+		}
+		return d.IOReadCloser(), nil
+	}
+	return unpack(r)
 }
 
 // unlinkedFile makes a file that vanishes with this process.

@@ -84,7 +84,7 @@ func countingRegistry(t *testing.T, f *fixture) (host string, fetched func() []i
 func TestLayersOfTheStoreAreNotFetched(t *testing.T) {
 	for _, driver := range []string{"overlay", "vfs"} {
 		t.Run(driver, func(t *testing.T) {
-			f := newFixture(t, strings.Fields(suffixes)...)
+			f := newFixture(t, compressions[0]...)
 			_, place := localStore(t, driver, f, 2)
 			host, fetched := countingRegistry(t, f)
 			var total int64

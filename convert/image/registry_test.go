@@ -71,18 +71,20 @@ func plainHTTP(t *testing.T) *types.SystemContext {
 }
 
 func TestOpenRegistry(t *testing.T) {
-	host := serve(t, nil)
-	f := newFixture(t, strings.Fields(suffixes)...)
-	push(t, host, f)
-	for _, ref := range []string{"docker://" + host + "/test:1", "docker://" + host + "/test@" + f.seal(t).Digest.String()} {
-		img, err := open(t, ref, image.Options{System: plainHTTP(t), Platform: "linux/amd64"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer img.Close()
-		checkTree(t, img)
-		if want := strings.TrimPrefix(ref, "docker://"); img.Name != want || img.Digest != f.seal(t).Digest {
-			t.Errorf("name %s, digest %s, want %s, %s", img.Name, img.Digest, want, f.seal(t).Digest)
+	for _, packed := range compressions {
+		host := serve(t, nil)
+		f := newFixture(t, packed...)
+		push(t, host, f)
+		for _, ref := range []string{"docker://" + host + "/test:1", "docker://" + host + "/test@" + f.seal(t).Digest.String()} {
+			img, err := open(t, ref, image.Options{System: plainHTTP(t), Platform: "linux/amd64"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer img.Close()
+			checkTree(t, img)
+			if want := strings.TrimPrefix(ref, "docker://"); img.Name != want || img.Digest != f.seal(t).Digest {
+				t.Errorf("name %s, digest %s, want %s, %s", img.Name, img.Digest, want, f.seal(t).Digest)
+			}
 		}
 	}
 }
