@@ -105,13 +105,13 @@ func compress(t testing.TB, by string, plain []byte) (mediaType string, blob []b
 	return mediaType, b.Bytes()
 }
 
-// members packs each write, and each 1000 bytes of one, as a gzip file of its own
+// members packs each write, and each 50,000 bytes of one, as a gzip file of its own
 // and puts an empty one behind, as estargz does.
 type members struct{ to io.Writer }
 
 func (m *members) Write(p []byte) (int, error) {
 	done := 0
-	for part := range slices.Chunk(p, 1000) {
+	for part := range slices.Chunk(p, 50_000) {
 		z := gzip.NewWriter(m.to)
 		n, err := z.Write(part)
 		done += n

@@ -46,6 +46,9 @@ func program(data []byte) [][]rootfstest.Entry {
 		switch verb % 12 {
 		case 0, 1, 2:
 			e.Verb, e.Mode, e.UID = "dir", int64(0o700+serial), serial
+			if verb >= 240 {
+				e.Xattrs = map[string]string{"trusted.overlay.opaque": "y"}
+			}
 		case 3, 4:
 			e.Verb, e.Mode, e.Content = "file", 0o644, fmt.Sprint("content ", serial)
 		case 5:
@@ -54,7 +57,10 @@ func program(data []byte) [][]rootfstest.Entry {
 		case 6, 7:
 			e.Verb, e.Target = "link", name()
 		case 8:
-			e.Verb, e.Mode, e.Major, e.Minor = "char", 0o600, 1, int64(serial)
+			e.Verb, e.Mode, e.Major, e.Minor = "char", 0o600, int64(verb/128), int64(serial)
+			if verb < 128 { // a whiteout as overlayfs has them
+				e.Minor = 0
+			}
 		case 9:
 			e.Verb = "wh"
 		case 10:

@@ -151,6 +151,17 @@ func (x *indexer) add(hdr *tar.Header, body int64) error {
 	if name == "." && !in.IsDir() {
 		return errors.New("the root is not a directory")
 	}
+	if isOverlayWhiteout(in) {
+		x.index.Entries = append(x.index.Entries, Entry{Path: name, Kind: Whiteout})
+		return nil
+	}
+	opaque, err := dropOverlayXattrs(in)
+	if err != nil {
+		return err
+	}
+	if opaque {
+		x.index.Entries = append(x.index.Entries, Entry{Path: name, Kind: Opaque})
+	}
 	x.index.Entries = append(x.index.Entries, Entry{Path: name, Kind: Add, Inode: in})
 	return nil
 }

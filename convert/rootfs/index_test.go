@@ -113,6 +113,20 @@ func TestIndexTarRefuses(t *testing.T) {
 			"symlink to 4096 bytes", file(func(h *tar.Header) { h.Typeflag, h.Linkname = tar.TypeSymlink, strings.Repeat("x", 4096) }),
 			`layer L: entry "dir/f": symlink to 4096 bytes, and Linux takes 4095`,
 		},
+		{
+			"a directory whose content is elsewhere", file(func(h *tar.Header) {
+				h.Typeflag, h.PAXRecords = tar.TypeDir, map[string]string{"SCHILY.xattr.trusted.overlay.redirect": "/old"}
+			}),
+			`layer L: entry "dir/f": its xattr trusted.overlay.redirect says that its content is in another layer; make the layer without overlayfs's redirect_dir and metacopy`,
+		},
+		{
+			"a file whose content is elsewhere", file(func(h *tar.Header) { h.PAXRecords = map[string]string{"SCHILY.xattr.user.overlay.metacopy": ""} }),
+			`layer L: entry "dir/f": its xattr user.overlay.metacopy says that its content is in another layer; make the layer without overlayfs's redirect_dir and metacopy`,
+		},
+		{
+			"a root that is a whiteout", file(func(h *tar.Header) { h.Typeflag, h.Name = tar.TypeChar, "." }),
+			`layer L: entry ".": the root is not a directory`,
+		},
 		{"unknown type", patch(file(func(*tar.Header) {}), 156, "Z"), `layer L: entry "dir/f": unknown tar entry type "Z"`},
 		{"a directory's dump", patch(file(func(*tar.Header) {}), 156, "D"), `layer L: entry "dir/f": unknown tar entry type "D"`},
 		{"the rest of another volume", patch(file(func(*tar.Header) {}), 156, "M"), `layer L: entry "dir/f": unknown tar entry type "M"`},

@@ -13,6 +13,12 @@ import (
 //
 //   - Whiteouts and opaque markers hide what lower layers hold, wherever they
 //     stand among the entries of their layer; the other entries follow in order.
+//   - Whiteouts as overlayfs has them count too, for a tar of an overlay's upper
+//     directory: a character device 0/0, of which Linux has none, and an empty
+//     file with the xattr overlay.whiteout; and a directory with the xattr
+//     overlay.opaque=y has an opaque marker. Their prefix is "trusted." or
+//     "user.". No xattr of overlayfs comes into the tree, and one that says that
+//     the content is elsewhere (redirect, metacopy) is an error.
 //   - A directory over a directory keeps the children and takes the new
 //     metadata. Anything else replaces what had its name, with all its children.
 //   - A missing parent becomes a directory 0755 of root, of the epoch.

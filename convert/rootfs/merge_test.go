@@ -118,6 +118,50 @@ var mergeCases = []struct {
 		want:   "dir a 0755\nfile a/3 0644\nfile a/4 0644",
 	},
 
+	// Whiteouts and opaque directories as overlayfs has them.
+	{
+		name:   "a character device 0/0 is a whiteout",
+		layers: []string{"dir d 0755\nfile d/a 0644 x\nfile d/b 0644 y", "dir d 0700\nchar d/a 0000 0 0"},
+		want:   "dir d 0700\nfile d/b 0644 y",
+	},
+	{
+		name:   "a character device 0/0 hides only what is below",
+		layers: []string{"dir a 0755\nfile a/x 0644", "char a 0600 0 0\ndir a 0711\nfile a/y 0644"},
+		want:   "dir a 0711\nfile a/y 0644",
+	},
+	{name: "a block device 0/0 is none", layers: []string{"file a 0644", "block a 0600 0 0"}, want: "block a 0600 0 0"},
+	{name: "a character device 0/1 is none", layers: []string{"file a 0644", "char a 0600 0 1"}, want: "char a 0600 0 1"},
+	{
+		name:   "an opaque xattr of root",
+		layers: []string{"dir d 0755\nfile d/old 0644", "dir d 0700 xattr:trusted.overlay.opaque=y xattr:trusted.k=v\nfile d/new 0644"},
+		want:   "dir d 0700 xattr:trusted.k=v\nfile d/new 0644",
+	},
+	{
+		name:   "an opaque xattr of an ordinary user",
+		layers: []string{"dir d 0755\nfile d/old 0644", "dir d 0700 xattr:user.overlay.opaque=y\nfile d/new 0644"},
+		want:   "dir d 0700\nfile d/new 0644",
+	},
+	{
+		name:   "an opaque xattr that says no",
+		layers: []string{"dir d 0755\nfile d/old 0644", "dir d 0700 xattr:trusted.overlay.opaque=n\nfile d/new 0644"},
+		want:   "dir d 0700\nfile d/new 0644\nfile d/old 0644",
+	},
+	{
+		name:   "an opaque xattr of a file says nothing",
+		layers: []string{"file f 0644", "file f 0600 xattr:trusted.overlay.opaque=y new"},
+		want:   "file f 0600 new",
+	},
+	{
+		name:   "an empty file with a whiteout xattr",
+		layers: []string{"dir d 0755\nfile d/a 0644 x", "dir d 0755 xattr:trusted.overlay.opaque=x\nfile d/a 0644 xattr:trusted.overlay.whiteout="},
+		want:   "dir d 0755",
+	},
+	{
+		name:   "overlayfs's book-keeping",
+		layers: []string{"dir d 0755 xattr:trusted.overlay.impure=y xattr:trusted.overlay.origin=0\nfile d/f 0644 xattr:trusted.overlay.nlink=1 xattr:user.overlay.uuid=2 x"},
+		want:   "dir d 0755\nfile d/f 0644 x",
+	},
+
 	// One type over another.
 	{
 		name:   "directory over directory keeps the children and takes the metadata",

@@ -112,6 +112,13 @@ func plain(layer []rootfstest.Entry) []rootfstest.Entry {
 			attrs[strings.NewReplacer("user.", "trusted.", "security.", "trusted.").Replace(k)] = v
 		}
 		layer[i].Xattrs = attrs
+		_, empty := attrs["trusted.overlay.whiteout"] // Linux before 6.7 does not know it
+		if e := &layer[i]; empty || e.Verb == "char" && e.Major == 0 && e.Minor == 0 {
+			e.Verb = "wh" // which is written as a device 0/0
+		}
+		if path.Clean(layer[i].Path) == "." {
+			delete(attrs, "trusted.overlay.opaque") // overlayfs has no opaque root
+		}
 	}
 	root := directory(".")
 	last := map[string]rootfstest.Entry{}

@@ -27,6 +27,7 @@ func Merge(layers ...[]Entry) ([]string, error) {
 	for _, layer := range layers {
 		m.now++
 		m.layer["."] = m.now // each layer has a root
+		layer = plainMarkers(layer)
 		m.hide(layer)
 		for _, e := range layer {
 			if err := m.add(e); err != nil {
@@ -35,6 +36,36 @@ func Merge(layers ...[]Entry) ([]string, error) {
 		}
 	}
 	return m.list(), nil
+}
+
+// plainMarkers puts the image-spec's markers in place of overlayfs's.
+func plainMarkers(layer []Entry) []Entry {
+	var plain []Entry
+	for _, e := range layer {
+		attrs, opaque := map[string]string{}, false
+		for k, v := range e.Xattrs {
+			_, key, ok := strings.Cut(k, ".overlay.")
+			switch {
+			case !ok:
+				attrs[k] = v
+			case key == "opaque" && v == "y" && e.Verb == "dir":
+				opaque = true
+			case key == "whiteout" && e.Verb == "file" && e.Content == "":
+				e = Entry{Verb: "wh", Path: e.Path}
+			}
+		}
+		if e.Verb == "char" && e.Major == 0 && e.Minor == 0 {
+			e = Entry{Verb: "wh", Path: e.Path}
+		}
+		if opaque {
+			plain = append(plain, Entry{Verb: "opq", Path: e.Path})
+		}
+		if e.Verb != "wh" {
+			e.Xattrs = attrs
+		}
+		plain = append(plain, e)
+	}
+	return plain
 }
 
 func (m *model) mkdir(p string) {
