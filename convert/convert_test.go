@@ -155,6 +155,14 @@ func TestConvertErrorsLeaveTheOldVersion(t *testing.T) {
 		{name: "no init", layer: "file boot/vmlinuz-1 0644 x", want: "the image has no init"},
 		{name: "an init that is no program", layer: "file boot/vmlinuz-1 0644 x\nfile sbin/init 0644 x", want: "the image has no init"},
 		{name: "an init that leads nowhere", layer: "file boot/vmlinuz-1 0644 x\nsymlink sbin/init ../none", want: "the image has no init"},
+		{name: "an init that is symlinks in a ring", layer: "file boot/vmlinuz-1 0644 x\nsymlink sbin/init a\nsymlink sbin/a init", want: "the image has no init"},
+		{name: "a kernel that is a symlink to itself", layer: "file sbin/init 0755 x\nsymlink boot/vmlinuz-1 vmlinuz-1", want: "the image has no kernel"},
+		{name: "a kernel behind symlinks in a ring", layer: "file sbin/init 0755 x\nsymlink boot a\nsymlink a boot", want: "the image has no kernel"},
+		{name: "a file below symlinks in a ring", layer: lower + "\nsymlink a b\nsymlink b a\nfile a/x 0644", want: `entry "a/x": its parent "a": too many symlinks`},
+		{name: "a path out of the root", layer: lower + "\nfile a/../../x 0644", want: `entry "a/../../x": the name leaves the root`},
+		{name: "a link out of the root", layer: lower + "\nlink a ../../etc/shadow", want: `entry "a": hard link to "../../etc/shadow": the name leaves the root`},
+		{name: "a name too long", layer: lower + "\nfile d/" + strings.Repeat("n", 256) + " 0644", want: "the name is longer than Linux takes: 4095 bytes, 255 between two slashes"},
+		{name: "a path too long, by a symlink", layer: lower + longPath(), want: "is longer than"},
 		{name: "unknown kernel", layer: lower, o: convert.Options{Kernel: "5.10"}, want: "it has 6.1.0-37-amd64, 6.1.0-9-amd64"},
 		{name: "level out of range", layer: lower, o: convert.Options{Level: 22}, want: "zstd has 1 to 19"},
 		{name: "cancelled", layer: lower, ctx: cancelled, want: "context canceled"},
@@ -172,7 +180,7 @@ func TestConvertErrorsLeaveTheOldVersion(t *testing.T) {
 			if ctx == nil {
 				ctx = t.Context()
 			}
-			if _, err := convert.Convert(ctx, newImage(t, tc.layer), tc.o); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if _, err := convert.Convert(ctx, newImage(t, tc.layer), tc.o); err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want an error with %q", err, tc.want)
 			}
 			if diff := cmp.Diff(before, snapshot(t, dir)); diff != "" {
@@ -180,6 +188,12 @@ func TestConvertErrorsLeaveTheOldVersion(t *testing.T) {
 			}
 		})
 	}
+}
+
+// longPath makes of two paths that Linux takes one that it does not.
+func longPath() string {
+	deep := strings.Repeat("/"+strings.Repeat("d", 250), 12)[1:]
+	return "\ndir " + deep + " 0755\nsymlink l " + deep + "\nfile l/" + deep + "/x 0644"
 }
 
 // snapshot lists every name below dir with what it holds.

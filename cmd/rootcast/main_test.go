@@ -43,6 +43,7 @@ var updateScripts = flag.Bool("update", false, "rewrite the expected output in t
 //	registry [-auth USER:PASSWORD] [-fail N] [-busy N] [-cut N] [-hangup] [-rubbish] [-tls] [NAME]
 //	         a registry on loopback; $REGISTRY (or $NAME) is its HOST:PORT
 //	faults   the same arguments: changes how the registry behaves from now on
+//	fetched N [NAME]     N blobs were asked of the registry since the last time
 //	hang     a web server that never answers; $HANG is its HOST:PORT; what it is asked for
 //	         stands in the file asked
 //	box FILE puts a static shell there, to be COPYed to /bin/sh
@@ -69,6 +70,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry":  cmdRegistry,
 			"faults":    cmdFaults,
+			"fetched":   cmdFetched,
 			"hang":      cmdHang,
 			"box":       cmdBox(box),
 			"context":   cmdContext(box),
@@ -103,6 +105,7 @@ func setUpScript(e *testscript.Env) error {
 		e.Setenv(k, v)
 	}
 	e.Values[registriesKey{}] = map[string]*buildtest.Registry{}
+	e.Values[fetchedKey{}] = map[string]int{}
 	e.Defer(func() {
 		if left := mountsBelow(e.WorkDir); len(left) > 0 {
 			e.T().Log("mounts left behind: ", left)

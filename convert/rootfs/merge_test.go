@@ -377,6 +377,8 @@ func TestMergeRefuses(t *testing.T) {
 		{"link to nothing", []string{"link b a"}, `merging layer 1: entry "b": hard link to "a": no such file in the tree`},
 		{"link to what comes later", []string{"link b a\nfile a 0644"}, `merging layer 1: entry "b": hard link to "a": no such file in the tree`},
 		{"link to what the layer hides", []string{"file a 0644", "wh a\nlink b a"}, `merging layer 2: entry "b": hard link to "a": no such file in the tree`},
+		{"links in a ring", []string{"link a b\nlink b a"}, `merging layer 1: entry "a": hard link to "b": no such file in the tree`},
+		{"link through symlinks in a ring", []string{"symlink a b\nsymlink b a\nlink c a/x"}, `merging layer 1: entry "c": hard link to "a/x": too many symlinks`},
 		{"link to a directory", []string{"dir d 0755\nlink b d"}, `merging layer 1: entry "b": hard link to "d", which is a directory`},
 		{"link to the root", []string{"link b /"}, `merging layer 1: entry "b": hard link to ".", which is a directory`},
 		{"link to what lies below a file", []string{"file a 0644\nlink b a/c"}, `merging layer 1: entry "b": hard link to "a/c": not a directory`},
