@@ -162,7 +162,7 @@ func TestConvertErrorsLeaveTheOldVersion(t *testing.T) {
 		{name: "a path out of the root", layer: lower + "\nfile a/../../x 0644", want: `entry "a/../../x": the name leaves the root`},
 		{name: "a link out of the root", layer: lower + "\nlink a ../../etc/shadow", want: `entry "a": hard link to "../../etc/shadow": the name leaves the root`},
 		{name: "a name too long", layer: lower + "\nfile d/" + strings.Repeat("n", 256) + " 0644", want: "the name is longer than Linux takes: 4095 bytes, 255 between two slashes"},
-		{name: "a path too long, by a symlink", layer: lower + longPath(), want: "is longer than"},
+		{name: "a path too long, by a symlink", layer: lower + longPath(), want: `its path, the symlinks in it followed, is longer than Linux takes: 4095 bytes`},
 		{name: "unknown kernel", layer: lower, o: convert.Options{Kernel: "5.10"}, want: "it has 6.1.0-37-amd64, 6.1.0-9-amd64"},
 		{name: "level out of range", layer: lower, o: convert.Options{Level: 22}, want: "zstd has 1 to 19"},
 		{name: "cancelled", layer: lower, ctx: cancelled, want: "context canceled"},

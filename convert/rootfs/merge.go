@@ -124,7 +124,9 @@ func (m *merger) put(name string, in *Inode) error {
 		old.inode, old.layer = in, m.layer
 		return nil
 	}
-	dir.set(base, &node{inode: in, layer: m.layer})
+	if dir.set(base, &node{inode: in, layer: m.layer}).length > pathMax {
+		return errDeep
+	}
 	return nil
 }
 
@@ -141,7 +143,9 @@ func (m *merger) dir(name string) (*node, error) {
 		where = joinName(where, part)
 		switch {
 		case next == nil:
-			next = at.set(part, &node{inode: newImpliedDir(), layer: m.layer})
+			if next = at.set(part, &node{inode: newImpliedDir(), layer: m.layer}); next.length > pathMax {
+				return nil, errDeep
+			}
 		case next.inode.IsDir():
 			next.layer = m.layer // this layer's own directory too, from here on
 		case next.layer != m.layer:

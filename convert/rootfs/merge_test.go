@@ -415,6 +415,31 @@ func TestMergeRefuses(t *testing.T) {
 	}
 }
 
+// Each symlink could make paths longer by as much as a tar's name may have, and
+// a walk's memory grows with the square of that.
+func TestMergeRefusesLongPaths(t *testing.T) {
+	deep := strings.Repeat("d/", 2040) + "d"
+	for name, tt := range map[string]struct{ layer, want string }{
+		"as long as Linux takes": {"file d" + deep + "/xxxxxxxxxx 0644", ""},
+		"a file":                 {"dir " + deep + " 0755\nsymlink l " + deep + "\nfile l/xxxxxxxxxxxxx 0644", ""},
+		"a file too long":        {"dir " + deep + " 0755\nsymlink l " + deep + "\nfile l/xxxxxxxxxxxxx 0644\nfile l/xxxxxxxxxxxxxx 0644", `merging layer 1: entry "l/xxxxxxxxxxxxxx": its path, the symlinks in it followed, is longer than Linux takes: 4095 bytes`},
+		"directories too deep":   {"dir " + deep + " 0755\nsymlink l " + deep + "\ndir l/" + deep + " 0755", `: its path, the symlinks in it followed, is longer than Linux takes: 4095 bytes`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tree, err := rootfs.Merge(t.Context(), rootfstest.Indexes(t, tt.layer)...)
+			if tt.want == "" && err == nil {
+				for name := range tree.All() {
+					if len(name) > 4095 {
+						t.Errorf("a name of %d bytes", len(name))
+					}
+				}
+			} else if err == nil || !strings.HasSuffix(err.Error(), tt.want) || tt.want == "" {
+				t.Errorf("error %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
 // A tree must not change when its layers are merged into another one.
 func TestMergeSharesLayers(t *testing.T) {
 	layers := rootfstest.Indexes(t, "file a 0644 x\nlink b a\nlink c a", "wh b\nwh c")

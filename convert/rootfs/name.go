@@ -10,6 +10,7 @@ var (
 	errEscapes = errors.New("the name leaves the root")
 	errNUL     = errors.New("the name holds a NUL")
 	errEmpty   = errors.New("the name is empty")
+	errDeep    = errors.New("its path, the symlinks in it followed, is longer than Linux takes: 4095 bytes")
 	errLong    = errors.New("the name is longer than Linux takes: 4095 bytes, 255 between two slashes")
 )
 

@@ -30,12 +30,14 @@ type node struct {
 	inode    *Inode
 	children map[string]*node
 	layer    int // which layer, counted from 1, put it there last
+	length   int // of its real path in bytes, with a slash before each name
 }
 
 func (n *node) set(name string, child *node) *node {
 	if n.children == nil {
 		n.children = map[string]*node{}
 	}
+	child.length = n.length + 1 + len(name)
 	n.children[name] = child
 	return child
 }
