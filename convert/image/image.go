@@ -164,7 +164,7 @@ func selectImage(ctx context.Context, src types.ImageSource, o Options) (*select
 		}
 		s.instance = &d
 		unparsed = image.UnparsedInstance(src, &d)
-		if blob, _, err = unparsed.Manifest(ctx); err != nil {
+		if blob, mime, err = unparsed.Manifest(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -172,7 +172,12 @@ func selectImage(ctx context.Context, src types.ImageSource, o Options) (*select
 		return nil, err
 	}
 	if s.image, err = image.FromUnparsedImage(ctx, o.System, unparsed); err != nil {
-		return nil, fmt.Errorf("reading its manifest: %w", err)
+		return nil, fmt.Errorf("reading its manifest of type %q: %w", mime, err)
+	}
+	switch kind := s.image.ConfigInfo().MediaType; kind {
+	case "", v1.MediaTypeImageConfig, manifest.DockerV2Schema2ConfigMediaType:
+	default:
+		return nil, fmt.Errorf("it is no image but has a configuration of type %s", kind)
 	}
 	if s.config, err = s.image.OCIConfig(ctx); err != nil {
 		return nil, fmt.Errorf("reading its configuration: %w", err)

@@ -3,6 +3,7 @@ package image_test
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -14,7 +15,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
 	ggcr "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
@@ -36,6 +37,8 @@ type fixture struct {
 	config   v1.Image
 	manifest v1.Manifest
 	refName  string // in a layout
+
+	configType string // "": an image's
 }
 
 // layers are those of every image here.
@@ -140,8 +143,8 @@ func encode(t testing.TB, v any) []byte {
 // seal adds the configuration and the manifest as they are now.
 func (f *fixture) seal(t testing.TB) v1.Descriptor {
 	t.Helper()
-	f.manifest.Config = f.add(v1.MediaTypeImageConfig, encode(t, f.config))
-	d := f.add(v1.MediaTypeImageManifest, encode(t, f.manifest))
+	f.manifest.Config = f.add(cmp.Or(f.configType, v1.MediaTypeImageConfig), encode(t, f.config))
+	d := f.add(f.manifest.MediaType, encode(t, f.manifest))
 	d.Platform = &v1.Platform{OS: f.config.OS, Architecture: f.config.Architecture, Variant: f.config.Variant}
 	if f.refName != "" {
 		d.Annotations = map[string]string{v1.AnnotationRefName: f.refName}
@@ -374,6 +377,11 @@ var broken = []struct {
 	}, "its manifest has 3 layers, its configuration 4"},
 	{"a diffID that is none", func(_ *testing.T, f *fixture) { f.config.RootFS.DiffIDs[1] = "sha256:../../etc/passwd" }, "layer LAYER: "},
 	{"no layers", func(_ *testing.T, f *fixture) { f.manifest.Layers, f.config.RootFS.DiffIDs = nil, nil }, "it has no layers"},
+	{"a chart and no image", func(_ *testing.T, f *fixture) { f.configType = "application/vnd.cncf.helm.config.v1+json" }, "it is no image but has a configuration of type application/vnd.cncf.helm.config.v1+json"},
+	{"a manifest of an unknown type", func(_ *testing.T, f *fixture) { f.manifest.MediaType = "application/vnd.example.manifest+json" }, `reading its manifest of type "application/vnd.example.manifest+json": `},
+	{"a manifest of version 1", func(_ *testing.T, f *fixture) {
+		f.manifest.SchemaVersion, f.manifest.MediaType = 1, "application/vnd.docker.distribution.manifest.v1+json"
+	}, "reading its manifest of type "},
 	{"another platform", func(_ *testing.T, f *fixture) { f.config.Architecture = "s390x" }, "it is for linux/s390x, not for linux/amd64"},
 	{"a digest that is a path", func(_ *testing.T, f *fixture) { f.manifest.Layers[1].Digest = "sha256:../../../../etc/passwd" }, ""},
 	{"a digest of no known kind", func(_ *testing.T, f *fixture) { f.manifest.Layers[1].Digest = "md5:d41d8cd98f00b204e9800998ecf8427e" }, ""},
@@ -549,7 +557,7 @@ func TestOpenDigests(t *testing.T) {
 	}
 	defer img.Close()
 	got := []digest.Digest{img.Digest, img.ID}
-	if diff := cmp.Diff([]digest.Digest{d.Digest, f.manifest.Config.Digest}, got); diff != "" {
+	if diff := gocmp.Diff([]digest.Digest{d.Digest, f.manifest.Config.Digest}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -125,7 +125,7 @@ func TestOpenBadRegistry(t *testing.T) {
 			return true
 		}, []string{"auth"}},
 		{"says 500", answer(isManifest, 500, "broken"), []string{"500"}},
-		{"answers with a web page", answer(isManifest, 200, "<html>Welcome!</html>"), []string{"reading its manifest: "}},
+		{"answers with a web page", answer(isManifest, 200, "<html>Welcome!</html>"), []string{`reading its manifest of type "`}},
 		{"answers with the wrong layer", answer(isLayer, 200, strings.Repeat("x", len(blob))), []string{"layer " + layer.Digest.String()}},
 		{"answers with a short layer", answer(isLayer, 200, string(blob[:len(blob)/2])), []string{"layer " + layer.Digest.String()}},
 		{"answers with a long layer", answer(isLayer, 200, string(blob)+"more"), []string{"layer " + layer.Digest.String()}},
@@ -163,6 +163,38 @@ func TestOpenBadRegistry(t *testing.T) {
 		_, err := open(t, "docker://"+host+"/test:1", image.Options{System: plainHTTP(t)})
 		checkError(t, err, "reading image "+host+"/test:1: ")
 	})
+}
+
+// What a foreign layer's manifest names is never asked, in whatever registry it is.
+func TestOpenForeignFromRegistry(t *testing.T) {
+	elsewhere := serve(t, func(http.ResponseWriter, *http.Request) bool {
+		t.Error("the address in the manifest is asked")
+		return false
+	})
+	f := newFixture(t, "gzip")
+	l := &f.manifest.Layers[1]
+	l.MediaType, l.URLs = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", []string{"http://" + elsewhere + "/layer"}
+	gone := false
+	host := serve(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if gone && strings.HasSuffix(r.URL.Path, l.Digest.String()) {
+			w.WriteHeader(http.StatusNotFound)
+			return true
+		}
+		return false
+	})
+	push(t, host, f)
+	img, err := open(t, "docker://"+host+"/test:1", image.Options{System: plainHTTP(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkTree(t, img)
+	if err := img.Close(); err != nil {
+		t.Error(err)
+	}
+	gone = true
+	_, err = open(t, "docker://"+host+"/test:1", image.Options{System: plainHTTP(t)})
+	checkError(t, err, "reading image "+host+"/test:1: layer "+l.Digest.String()+": it is a foreign layer, which is not kept with the image ("+
+		"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip, http://"+elsewhere+"/layer): ")
 }
 
 // A connection that is cut once is not the end.
