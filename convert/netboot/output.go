@@ -9,6 +9,8 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"runtime"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -101,8 +103,18 @@ func (o *Output) readBack() error {
 	if info.Size() != o.file.Size {
 		return fmt.Errorf("it has %d bytes, and %d were written", info.Size(), o.file.Size)
 	}
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	const together = 64 // blocks
+	for blocks := range slices.Chunk(o.blocks, together) {
+		g.Go(func() error { return o.checkBlocks(blocks) })
+	}
+	return g.Wait()
+}
+
+func (o *Output) checkBlocks(blocks []block) error {
 	buf := make([]byte, 256<<10)
-	for _, b := range o.blocks {
+	for _, b := range blocks {
 		crc, err := o.checksum(b, buf)
 		if err != nil {
 			return fmt.Errorf("reading it back: %w", err)

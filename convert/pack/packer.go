@@ -20,7 +20,7 @@ func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	jobs := make(chan *segment)
 	ahead := make(chan struct{}, 2*p.o.Jobs) // segments begun and not yet written
-	p.free = make(chan []byte, cap(ahead))
+	p.free = make(chan []byte, 2*cap(ahead))
 	for _, s := range p.segments {
 		s.out = make(chan []byte, queued)
 	}
@@ -104,7 +104,7 @@ func (p *packer) writeSegment(ctx context.Context, w io.Writer, s *segment) (siz
 	}
 }
 
-// buffer is an empty one for a packed segment.
+// buffer is an empty one for packed bytes, with what room it has from earlier use.
 func (p *packer) buffer() []byte {
 	select {
 	case b := <-p.free:
@@ -115,9 +115,6 @@ func (p *packer) buffer() []byte {
 }
 
 func (p *packer) recycle(b []byte) {
-	if cap(b) <= 2*chunkSize { // of a large segment, whose chunks are small
-		return
-	}
 	select {
 	case p.free <- b:
 	default: // enough of them wait

@@ -11,8 +11,8 @@ import (
 // unless one file is larger than that.
 const (
 	minSegment  = 1 << 20
-	meanSegment = 6 << 20
-	maxSegment  = 16 << 20
+	meanSegment = 4 << 20
+	maxSegment  = 8 << 20
 )
 
 // plan lays out the whole archive.

@@ -4,17 +4,19 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/rootcast/rootcast/convert/cache"
 	"github.com/rootcast/rootcast/convert/ctxio"
 )
 
 const (
-	chunkSize = 256 << 10
+	blockSize = 256 << 10 // of what codecs are given of large files
+	chunkSize = 1 << 20   // of what they make of them
 	// queued is how many chunks a large segment may hold before its turn to be
 	// written comes: with chunkSize it bounds the memory of one huge file.
-	queued = 64
+	queued = 8
+	// threadsFrom is the size from which one segment is worth several threads.
+	threadsFrom = 128 << 20
 )
 
 // segment is one worker's task and the way its bytes come back.
@@ -31,6 +33,7 @@ type worker struct {
 	p       *packer
 	encoder encoder
 	plain   []byte // the segment before compression
+	packed  []byte // and after it
 }
 
 func (wk *worker) pack(ctx context.Context, s *segment) error {
@@ -53,16 +56,20 @@ func (wk *worker) pack(ctx context.Context, s *segment) error {
 	if err := wk.assemble(ctx, s); err != nil {
 		return err
 	}
-	if packed, err = wk.encoder.encode(ctx, packed[:0], wk.plain); err != nil {
+	if wk.packed, err = wk.encoder.encode(ctx, wk.packed[:0], wk.plain); err != nil {
 		return fmt.Errorf("compressing: %w", err)
 	}
-	store.Put(cache.Segments, key, packed)
-	return send(ctx, s.out, packed)
+	store.Put(cache.Segments, key, wk.packed)
+	// A copy takes as much memory as it has bytes, and the codec wants room for the worst.
+	return send(ctx, s.out, append(packed[:0], wk.packed...))
 }
 
 // assemble reads a segment that fits into memory.
 func (wk *worker) assemble(ctx context.Context, s *segment) error {
-	b := slices.Grow(wk.plain[:0], int(s.size))
+	if wk.plain == nil {
+		wk.plain = make([]byte, 0, maxSegment)
+	}
+	b := wk.plain[:0]
 	for i := range s.items {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -91,11 +98,11 @@ func (wk *worker) assemble(ctx context.Context, s *segment) error {
 
 // large is pack for the segment of one large file, a piece at a time.
 func (wk *worker) large(ctx context.Context, s *segment, store *cache.Store, key cache.Key) error {
-	out := &chunker{ctx: ctx, out: s.out}
+	out := &chunker{ctx: ctx, p: wk.p, out: s.out}
 	if r := store.Reader(cache.Segments, key); r != nil {
 		defer r.Close()
 		s.reused = true
-		if _, err := io.CopyBuffer(out, struct{ io.Reader }{r}, make([]byte, chunkSize)); err != nil {
+		if _, err := io.CopyBuffer(out, struct{ io.Reader }{r}, make([]byte, blockSize)); err != nil {
 			return fmt.Errorf("reading a packed segment: %w", err)
 		}
 		return out.flush()
@@ -107,7 +114,11 @@ func (wk *worker) large(ctx context.Context, s *segment, store *cache.Store, key
 }
 
 func (wk *worker) packLarge(ctx context.Context, s *segment, out *chunker, keep io.Writer) error {
-	enc, err := wk.encoder.stream(ctx, io.MultiWriter(out, keep), wk.p.o.Jobs)
+	threads := 0
+	if s.size >= threadsFrom {
+		threads = wk.p.o.Jobs
+	}
+	enc, err := wk.encoder.stream(ctx, io.MultiWriter(out, keep), threads)
 	if err != nil {
 		return err
 	}
@@ -121,7 +132,7 @@ func (wk *worker) packLarge(ctx context.Context, s *segment, out *chunker, keep 
 	}
 	defer closeEncoder() //nolint:errcheck // after an error it only gives the codec's memory back
 	// The codec sees blocks of one size, whatever the sizes of the files.
-	in := &blockWriter{w: enc, buf: make([]byte, 0, chunkSize)}
+	in := &blockWriter{w: enc, buf: make([]byte, 0, blockSize)}
 	if err := wk.copyItems(ctx, in, s); err != nil {
 		return err
 	}
@@ -134,7 +145,7 @@ func (wk *worker) packLarge(ctx context.Context, s *segment, out *chunker, keep 
 }
 
 func (wk *worker) copyItems(ctx context.Context, w io.Writer, s *segment) error {
-	buf := make([]byte, chunkSize)
+	buf := make([]byte, blockSize)
 	var head []byte
 	for i := range s.items {
 		it := &s.items[i]
@@ -198,6 +209,7 @@ func (b *blockWriter) flush() error {
 // chunker collects what a codec writes into chunks and waits where the reader is slow.
 type chunker struct {
 	ctx context.Context //nolint:containedctx // io.Writer has no place for it
+	p   *packer
 	out chan<- []byte
 	buf []byte
 }
@@ -207,6 +219,9 @@ func (c *chunker) Write(p []byte) (int, error) {
 		if err := c.flush(); err != nil {
 			return 0, err
 		}
+	}
+	if c.buf == nil {
+		c.buf = c.p.buffer()
 	}
 	c.buf = append(c.buf, p...)
 	return len(p), nil
