@@ -11,7 +11,7 @@ import (
 // unless one file is larger than that.
 const (
 	minSegment  = 1 << 20
-	meanSegment = 4 << 20
+	meanSegment = 3 << 20
 	maxSegment  = 8 << 20
 )
 
@@ -70,35 +70,49 @@ func list(t *rootfs.Tree, f format) ([]item, error) {
 	return items, nil
 }
 
-// cut divides the entries into segments.
+// cut divides the entries into segments. Where one would grow too large, it ends
+// behind the entry that came nearest to ending it: a place that others choose
+// too, whatever their start, so that a change does not move all ends behind it.
 func cut(items []item) [][]item {
 	var segments [][]item
 	start, size := 0, int64(0)
-	for i := range items {
+	best, bestScore := 0, 0.0
+	end := func(at int) {
+		segments = append(segments, items[start:at])
+		start, size, best, bestScore = at, 0, 0, 0
+	}
+	for i := 0; i < len(items); i++ {
 		it := &items[i]
 		if i > start && size+it.length > maxSegment {
-			segments = append(segments, items[start:i])
-			start, size = i, 0
+			if best == 0 {
+				best = i
+			}
+			end(best)
+			i = start
+			it = &items[i]
 		}
-		size += it.length
-		if size >= minSegment && endsHere(it.name, it.length) {
-			segments = append(segments, items[start:i+1])
-			start, size = i+1, 0
+		if size += it.length; size < minSegment {
+			continue
+		}
+		switch score := endScore(it.name, it.length); {
+		case score >= 1:
+			end(i + 1)
+		case score > bestScore:
+			best, bestScore = i+1, score
 		}
 	}
 	if start < len(items) {
-		segments = append(segments, items[start:])
+		end(len(items))
 	}
 	return segments
 }
 
-// endsHere tells by the name alone whether a segment ends after an entry; the
-// odds are its share of a mean segment.
-func endsHere(name string, size int64) bool {
-	if size >= meanSegment {
-		return true
-	}
+// endScore is how near an entry comes to ending its segment, by its name and
+// length alone: 1 or more does, and the odds of that are its share of a mean
+// segment.
+func endScore(name string, length int64) float64 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name))
-	return uint64(h.Sum32())*meanSegment < uint64(size)<<32 //nolint:gosec // below meanSegment
+	share := float64(length) / meanSegment
+	return share * (1 << 32) / (float64(h.Sum32()) + 1)
 }
