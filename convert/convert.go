@@ -40,6 +40,9 @@ type Options struct {
 	Cache    *cache.Store // of what earlier converts made; nil: none
 	Tool     string       // rootcast's version, for the manifest
 
+	Keep int  // versions of the rootimgdir that stay, the new one among them; 0: netboot.DefaultKeep
+	Wait bool // wait for another process that writes the rootimgdir
+
 	Report Report // nil: nobody is told
 }
 
@@ -63,7 +66,9 @@ func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manif
 	if err := c.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("converting %s: %w", img.Name, err)
 	}
-	stage, err := netboot.Begin(o.Dir)
+	stage, err := netboot.Begin(ctx, o.Dir, netboot.Options{
+		Keep: o.Keep, Wait: o.Wait, Waiting: o.Report.step, Doing: "convert " + img.Name,
+	})
 	if err != nil {
 		return nil, err
 	}

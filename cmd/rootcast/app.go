@@ -67,6 +67,7 @@ func commands(e *env) []*cli.Command {
 		newLogoutCommand(e),
 		newConvertCommand(e),
 		newVerifyCommand(e),
+		newRollbackCommand(e),
 		newBootCommand(e),
 		newVersionCommand(e),
 	}

@@ -40,7 +40,7 @@ func fakeQEMU(t *testing.T) {
 func rootimgdir(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "compute")
-	stage, err := netboot.Begin(dir)
+	stage, err := netboot.Begin(t.Context(), dir, netboot.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,8 @@ type convertCmd struct {
 	registry registryFlags
 	make     makeFlags
 	dir      string
+	keep     int
+	wait     bool
 	json     bool
 }
 
@@ -101,6 +103,8 @@ func newConvertCommand(e *env) *cli.Command {
 	flags := append(c.make.flags(),
 		&cli.StringFlag{Name: "append", Usage: "kernel `ARGUMENTS` after those that the image's label asks for", Destination: &c.make.append},
 		&cli.StringFlag{Name: "rootimgdir", Usage: "write to `DIR` (default: rootimg-NAME here)", Destination: &c.dir},
+		&cli.IntFlag{Name: "keep", Usage: "let `N` versions stay, the new one among them, for rootcast rollback", Value: netboot.DefaultKeep, Destination: &c.keep},
+		waitFlag(&c.wait),
 		&cli.BoolFlag{Name: "json", Usage: "print the manifest instead of the directory", Destination: &c.json, DisableDefaultText: true})
 	return &cli.Command{
 		Name:        "convert",
@@ -120,6 +124,9 @@ func (c *convertCmd) run(ctx context.Context, args []string) error {
 	o, err := c.make.options(c.e, dir)
 	if err != nil {
 		return err
+	}
+	if o.Keep, o.Wait = c.keep, c.wait; o.Keep < 1 {
+		return usageErrorf("--keep %d: at least 1, the new version", o.Keep)
 	}
 	reg, err := c.registry.registry()
 	if err != nil {

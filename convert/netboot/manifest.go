@@ -96,6 +96,15 @@ func (m *Manifest) File(name string) (File, bool) {
 	return File{}, false
 }
 
+// names are those of all files of the version, the manifest's own first.
+func (m *Manifest) names() []string {
+	names := []string{ManifestName}
+	for _, f := range m.Files {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
 func (m *Manifest) encode() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -136,11 +145,15 @@ func Current(dir string) string {
 	return filepath.Dir(manifest)
 }
 
+func errNoRootimgdir(dir string) error {
+	return fmt.Errorf("%s is no rootimgdir: it has no %s; make one with rootcast convert --rootimgdir %s IMAGE", dir, ManifestName, dir)
+}
+
 // ReadManifest reads the manifest of the version that dir offers now.
 func ReadManifest(dir string) (*Manifest, error) {
 	f, err := os.Open(filepath.Join(dir, ManifestName))
 	if os.IsNotExist(err) {
-		return nil, fmt.Errorf("%s is no rootimgdir: it has no %s; make one with rootcast convert --rootimgdir %s IMAGE", dir, ManifestName, dir)
+		return nil, errNoRootimgdir(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading a rootimgdir: %w", err)

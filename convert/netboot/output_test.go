@@ -19,7 +19,7 @@ var sizes = []int{0, 1, 100, 64<<10 - 1, 64 << 10, 1, 3, 300 << 10, 70 << 10, 5,
 func outputOf(t *testing.T) (out *netboot.Output, path string, content []byte) {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := netboot.Begin(dir)
+	s, err := netboot.Begin(t.Context(), dir, netboot.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

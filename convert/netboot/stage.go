@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -20,22 +19,14 @@ import (
 const (
 	versionsDir = "versions"
 	currentLink = "current"
-	lockName    = ".lock"
 	tempPrefix  = ".tmp-"
-
-	// keep is how many versions stay, the new one among them.
-	keep = 2
 )
-
-// ErrBusy is a rootimgdir that another process writes.
-var ErrBusy = errors.New("another rootcast is writing it; try again when it is done")
 
 // Stage is a version of a rootimgdir while it is written.
 type Stage struct {
-	dir  string
+	site
 	temp string // "" once published or aborted
-	lock *os.File
-	made bool // dir was not there before
+	keep int
 
 	outputs []*Output // the files that were made
 }
@@ -44,74 +35,33 @@ type Stage struct {
 // earlier process left half-made is removed. A directory whose files rootcast
 // did not make, and one that another process writes, are errors; [ErrBusy] is
 // the latter.
-func Begin(dir string) (_ *Stage, err error) {
+func Begin(ctx context.Context, dir string, o Options) (_ *Stage, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("naming the rootimgdir: %w", err)
 	}
-	versions := filepath.Join(dir, versionsDir)
-	_, err = os.Stat(dir)
-	s := &Stage{dir: dir, made: os.IsNotExist(err)}
+	if o.Keep == 0 {
+		o.Keep = DefaultKeep
+	}
+	s := &Stage{site: site{dir: dir}, keep: o.Keep}
 	if err := s.own(currentLink, ManifestName, KernelName, RamdiskName); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(versions, 0o755); err != nil {
-		return nil, fmt.Errorf("making the rootimgdir: %w", err)
-	}
-	if s.lock, err = lock(dir); err != nil {
-		return nil, fmt.Errorf("rootimgdir %s: %w", dir, err)
+	if err := s.acquire(ctx, o); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Abort())
 		}
 	}()
-	if err := removeTemporary(dir, versions); err != nil {
+	if err := s.removeTemporary(); err != nil {
 		return nil, fmt.Errorf("clearing the rootimgdir %s: %w", dir, err)
 	}
-	if s.temp, err = os.MkdirTemp(versions, tempPrefix); err != nil {
+	if s.temp, err = os.MkdirTemp(filepath.Join(dir, versionsDir), tempPrefix); err != nil {
 		return nil, fmt.Errorf("making a new version: %w", err)
 	}
 	return s, os.Chmod(s.temp, 0o755)
-}
-
-// lock takes the lock that the kernel gives back when this process ends.
-func lock(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = ErrBusy
-	}
-	var st unix.Stat_t
-	if err == nil {
-		err = unix.Fstat(int(f.Fd()), &st)
-	}
-	if err == nil && st.Nlink == 0 { // its holder has just removed the directory
-		err = ErrBusy
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-// removeTemporary removes what a process that was killed has left.
-func removeTemporary(dirs ...string) error {
-	for _, dir := range dirs {
-		left, err := filepath.Glob(filepath.Join(dir, tempPrefix+"*"))
-		if err != nil {
-			return err
-		}
-		for _, name := range left {
-			if err := os.RemoveAll(name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // Create makes a file of the new version. The caller finishes and closes it.
@@ -133,13 +83,7 @@ func (s *Stage) Abort() error {
 		errs = append(errs, os.RemoveAll(s.temp))
 		s.temp = ""
 	}
-	if s.made && os.Remove(filepath.Join(s.dir, versionsDir)) == nil { // it was empty: nothing was published
-		errs = append(errs, os.Remove(filepath.Join(s.dir, lockName)), os.Remove(s.dir))
-	}
-	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
-		s.lock = nil
-	}
+	errs = append(errs, s.release())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("dropping an unfinished version: %w", err)
 	}
@@ -166,12 +110,7 @@ func (s *Stage) publish(ctx context.Context, m *Manifest) error {
 	if err := writeFile(filepath.Join(s.temp, ManifestName), text); err != nil {
 		return err
 	}
-	sum := sha256.Sum256(text)
-	id := hex.EncodeToString(sum[:8])
-	names := []string{ManifestName}
-	for _, f := range m.Files {
-		names = append(names, f.Name)
-	}
+	id, names := versionID(text), m.names()
 	if err := s.own(names...); err != nil {
 		return err
 	}
@@ -181,7 +120,7 @@ func (s *Stage) publish(ctx context.Context, m *Manifest) error {
 	if err := s.link(id, names); err != nil {
 		return err
 	}
-	return s.prune(id)
+	return s.prune(s.keep)
 }
 
 // settle gives the version its own name. The same bytes may be there already.
@@ -208,89 +147,6 @@ func (s *Stage) settle(ctx context.Context, id string, m *Manifest) error {
 	}
 	s.temp = ""
 	return syncDir(filepath.Join(s.dir, versionsDir))
-}
-
-// link makes every name lead to the new version. Names that it adds dangle until
-// current changes, and names that it drops dangle from then on: so one rename
-// decides about all of them.
-func (s *Stage) link(id string, names []string) error {
-	for _, name := range names {
-		if err := replaceLink(filepath.Join(s.dir, name), filepath.Join(currentLink, name)); err != nil {
-			return err
-		}
-	}
-	if err := replaceLink(filepath.Join(s.dir, currentLink), filepath.Join(versionsDir, id)); err != nil {
-		return err
-	}
-	return syncDir(s.dir)
-}
-
-// own refuses to put a link where a file stands that rootcast did not make.
-func (s *Stage) own(names ...string) error {
-	for _, name := range names {
-		path := filepath.Join(s.dir, name)
-		target, err := os.Readlink(path)
-		ours := target == filepath.Join(currentLink, name) || name == currentLink && filepath.Dir(target) == versionsDir
-		switch {
-		case errors.Is(err, unix.ENOTDIR):
-			return fmt.Errorf("the rootimgdir %s is a file, not a directory", s.dir)
-		case err == nil && !ours || err != nil && !os.IsNotExist(err):
-			return fmt.Errorf("%s is there and was not made by rootcast; move it away or choose another directory", path)
-		}
-	}
-	return nil
-}
-
-// prune removes links of dropped files and versions beyond keep, the oldest first.
-func (s *Stage) prune(id string) error {
-	entries, err := os.ReadDir(s.dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		path := filepath.Join(s.dir, e.Name())
-		target, err := os.Readlink(path)
-		if err != nil || !strings.HasPrefix(target, currentLink+"/") {
-			continue
-		}
-		if _, err := os.Stat(path); os.IsNotExist(err) {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-		}
-	}
-	return s.pruneVersions(id)
-}
-
-func (s *Stage) pruneVersions(id string) error {
-	versions := filepath.Join(s.dir, versionsDir)
-	entries, err := os.ReadDir(versions)
-	if err != nil {
-		return err
-	}
-	type version struct {
-		name string
-		at   int64
-	}
-	var old []version
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		if e.Name() != id {
-			old = append(old, version{e.Name(), info.ModTime().UnixNano()})
-		}
-	}
-	slices.SortFunc(old, func(a, b version) int { return int(b.at - a.at) }) // the newest first
-	for i, v := range old {
-		if i >= keep-1 {
-			if err := os.RemoveAll(filepath.Join(versions, v.name)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // checkOutputs compares what was written, and read back then, with the manifest.
@@ -350,18 +206,6 @@ func writeFile(path string, text []byte) (err error) {
 		return err
 	}
 	return f.Sync()
-}
-
-// replaceLink puts a symlink in one step.
-func replaceLink(path, target string) error {
-	if have, err := os.Readlink(path); err == nil && have == target {
-		return nil
-	}
-	temp := filepath.Join(filepath.Dir(path), tempPrefix+filepath.Base(path))
-	if err := os.Symlink(target, temp); err != nil {
-		return err
-	}
-	return os.Rename(temp, path)
 }
 
 func syncDir(dir string) error {

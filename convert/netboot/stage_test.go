@@ -19,7 +19,7 @@ import (
 // publish writes a version of dir that holds the files.
 func publish(t *testing.T, dir string, files map[string]string) error {
 	t.Helper()
-	s, err := netboot.Begin(dir)
+	s, err := netboot.Begin(t.Context(), dir, netboot.Options{})
 	if err != nil {
 		return err
 	}
@@ -105,8 +105,8 @@ func TestPublish(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(versions) != 2 {
-		t.Errorf("%d versions stay, want the new one and the one before", len(versions))
+	if len(versions) != netboot.DefaultKeep {
+		t.Errorf("%d versions stay, want %d", len(versions), netboot.DefaultKeep)
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "rootimg.sfs")); !os.IsNotExist(err) {
 		t.Errorf("the name of a dropped file is still there: %v", err)
@@ -122,7 +122,7 @@ func TestFailureLeavesTheOldVersion(t *testing.T) {
 		want string
 	}{
 		{"aborted", func(t *testing.T, dir string) error {
-			s, err := netboot.Begin(dir)
+			s, err := netboot.Begin(t.Context(), dir, netboot.Options{})
 			if err != nil {
 				return err
 			}
@@ -130,7 +130,7 @@ func TestFailureLeavesTheOldVersion(t *testing.T) {
 			return errors.Join(errors.New("aborted"), s.Abort())
 		}, "aborted"},
 		{"a file that is not the manifest's", func(t *testing.T, dir string) error {
-			s, err := netboot.Begin(dir)
+			s, err := netboot.Begin(t.Context(), dir, netboot.Options{})
 			if err != nil {
 				return err
 			}
@@ -139,7 +139,7 @@ func TestFailureLeavesTheOldVersion(t *testing.T) {
 			return errors.Join(s.Publish(t.Context(), m), s.Abort())
 		}, "ramdisk.img has 2 bytes with sha256"},
 		{"a file that is missing", func(t *testing.T, dir string) error {
-			s, err := netboot.Begin(dir)
+			s, err := netboot.Begin(t.Context(), dir, netboot.Options{})
 			if err != nil {
 				return err
 			}
@@ -215,7 +215,7 @@ func TestLeftoversOfAKilledProcessGo(t *testing.T) {
 func TestNothingStaysOfAFirstVersionThatFailed(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "compute")
-	s, err := netboot.Begin(dir)
+	s, err := netboot.Begin(t.Context(), dir, netboot.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,11 +231,11 @@ func TestNothingStaysOfAFirstVersionThatFailed(t *testing.T) {
 func TestOneWriterAtATime(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := netboot.Begin(dir)
+	s, err := netboot.Begin(t.Context(), dir, netboot.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := netboot.Begin(dir); !errors.Is(err, netboot.ErrBusy) {
+	if _, err := netboot.Begin(t.Context(), dir, netboot.Options{}); !errors.Is(err, netboot.ErrBusy) {
 		t.Errorf("a second writer got %v, want ErrBusy", err)
 	}
 	if err := s.Abort(); err != nil {

@@ -21,11 +21,11 @@ const (
 // Options says how to pack; the zero value makes a cpio archive without
 // compression on all cores.
 type Options struct {
-	Method Method    // "" is CPIO
-	Codec  Codec     // "" is None
-	Level  int       // 0: the codec's default, zstd 3 and gzip 6
-	Jobs   int       // segments at a time; 0: the number of cores
-	Epoch  time.Time // no file is newer than this; zero: each keeps its time
+	Method Method       // "" is CPIO
+	Codec  Codec        // "" is None
+	Level  int          // 0: the codec's default, zstd 3 and gzip 6
+	Jobs   int          // segments at a time; 0: the number of cores
+	Epoch  time.Time    // no file is newer than this; zero: each keeps its time
 	Cache  *cache.Store // of packed segments; nil: none
 	// Progress, where it is set, is called from one goroutine at a time with
 	// the bytes packed so far and all there are, both before compression.

@@ -114,7 +114,9 @@ func (s section) readerAt() (r io.ReaderAt, off, size int64) {
 	return s.layer.Tar, s.off, s.size
 }
 
-func (s section) id() (layer string, off int64, ok bool) { return s.layer.Key, s.off, s.layer.Key != "" }
+func (s section) id() (layer string, off int64, ok bool) {
+	return s.layer.Key, s.off, s.layer.Key != ""
+}
 
 func (s section) readFull(p []byte) error {
 	r, off, _ := s.readerAt()

@@ -1,0 +1,120 @@
+package netboot
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// historyName is the file that says in which order versions became current, the
+// last one last. Only the link current says which one is: the file is written
+// before the link changes, so after a crash its last line may name a version
+// that never became current.
+const historyName = ".history"
+
+// use is a line of the history; no version has two.
+type use struct {
+	id        string
+	published time.Time
+	current   time.Time // when it became so last
+}
+
+// decodeHistory reads what encodeHistory wrote. The history decides about the
+// order of old versions alone, so lines that make no sense are passed over.
+func decodeHistory(r io.Reader) []use {
+	var list []use
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		f := strings.Fields(lines.Text())
+		if len(f) != 3 || !isVersionID(f[0]) {
+			continue
+		}
+		published, err := time.Parse(time.RFC3339, f[1])
+		if err != nil {
+			continue
+		}
+		current, err := time.Parse(time.RFC3339, f[2])
+		if err != nil {
+			continue
+		}
+		list = append(forget(list, f[0]), use{f[0], published, current})
+	}
+	return list
+}
+
+func encodeHistory(list []use) []byte {
+	var b bytes.Buffer
+	for _, u := range list {
+		fmt.Fprintln(&b, u.id, u.published.UTC().Format(time.RFC3339), u.current.UTC().Format(time.RFC3339))
+	}
+	return b.Bytes()
+}
+
+func forget(list []use, id string) []use {
+	return slices.DeleteFunc(list, func(u use) bool { return u.id == id })
+}
+
+// isVersionID tells whether a name below versions/ is that of a version.
+func isVersionID(name string) bool {
+	return filepath.IsLocal(name) && filepath.Base(name) == name && !strings.HasPrefix(name, ".")
+}
+
+// readHistory returns the history of dir, of which there is none at first.
+func readHistory(dir string) ([]use, error) {
+	f, err := os.Open(filepath.Join(dir, historyName))
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return decodeHistory(f), nil
+}
+
+// currentID is the version that current leads to, "" where there is none.
+func currentID(dir string) string {
+	target, err := os.Readlink(filepath.Join(dir, currentLink))
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(target)
+}
+
+// remember puts the version that becomes current at the end of the history,
+// behind the one that is so now. Versions that are gone leave it.
+func (s *site) remember(id string) error {
+	list, err := readHistory(s.dir)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, next := range []string{currentID(s.dir), id} {
+		info, err := os.Stat(s.version(next))
+		if next == "" || err != nil {
+			continue
+		}
+		u := use{next, info.ModTime(), info.ModTime()}
+		if i := slices.IndexFunc(list, func(u use) bool { return u.id == next }); i >= 0 {
+			u = list[i]
+		}
+		if next == id && id != currentID(s.dir) {
+			u.current = now
+		}
+		list = append(forget(list, next), u)
+	}
+	list = slices.DeleteFunc(list, func(u use) bool {
+		_, err := os.Stat(s.version(u.id))
+		return os.IsNotExist(err)
+	})
+	temp := filepath.Join(s.dir, tempPrefix+historyName)
+	if err := writeFile(temp, encodeHistory(list)); err != nil {
+		return err
+	}
+	return os.Rename(temp, filepath.Join(s.dir, historyName))
+}
