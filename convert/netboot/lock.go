@@ -162,7 +162,8 @@ func (s *site) release() error {
 	} else {
 		errs = append(errs, s.lock.Truncate(0))
 	}
-	errs = append(errs, s.lock.Close())
+	// A program that is being started may have a copy of the file for a moment.
+	errs = append(errs, unix.Flock(int(s.lock.Fd()), unix.LOCK_UN), s.lock.Close())
 	s.lock = nil
 	return errors.Join(errs...)
 }
