@@ -42,6 +42,8 @@ gzip gzip
 xz xz-utils
 crun crun
 runc runc
+find findutils
+flock util-linux
 LIST
 }
 
