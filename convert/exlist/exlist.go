@@ -41,8 +41,8 @@ func (l *List) Drops(name string) bool {
 	if name == "." {
 		return false
 	}
-	name = "./" + name
-	matches := func(pattern string) bool { return match(pattern, name) }
+	s := newSubject("./" + name)
+	matches := func(pattern string) bool { g := compile(pattern); return g.matches(s) }
 	return slices.ContainsFunc(l.drop, matches) && !slices.ContainsFunc(l.keep, matches)
 }
 

@@ -9,6 +9,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+func match(pattern, name string) bool {
+	g := compile(pattern)
+	return g.matches(newSubject(name))
+}
+
 func TestMatch(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

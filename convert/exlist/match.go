@@ -2,13 +2,102 @@ package exlist
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
-// match is fnmatch(3) with no flags, as find's -path uses it: "*" and "?" match
-// "/" and a leading dot, "\" takes the next character as it is.
-func match(pattern, name string) bool {
+// glob is a pattern with what can be told of the names that it matches without
+// going through it.
+type glob struct {
+	prefix string // what they start with
+	rest   string // the pattern behind that
+	suffix string // what they end with
+	chars         // what the characters of the pattern are
+}
+
+// special are the characters of a pattern that may stand for others.
+const special = `*?[\`
+
+func compile(pattern string) glob {
+	g := glob{chars: charsOf(pattern)}
+	var prefix strings.Builder
+	for {
+		i := strings.IndexAny(pattern, special)
+		if i < 0 {
+			i = len(pattern)
+		}
+		prefix.WriteString(pattern[:i])
+		pattern = pattern[i:]
+		if len(pattern) < 2 || pattern[0] != '\\' {
+			break
+		}
+		prefix.WriteByte(pattern[1])
+		pattern = pattern[2:]
+	}
+	g.prefix, g.rest = prefix.String(), pattern
+	// A star within brackets has their end behind it.
+	if i := strings.LastIndexByte(pattern, '*'); i >= 0 && !strings.ContainsAny(pattern[i+1:], special+"]") {
+		g.suffix = pattern[i+1:]
+	}
+	return g
+}
+
+// subject is a name that patterns are matched with.
+type subject struct {
+	name string
+	chars
+}
+
+func newSubject(name string) subject { return subject{name, charsOf(name)} }
+
+// chars says what the characters of a string may be.
+type chars int
+
+const (
+	asciiOnly chars = iota // bytes
+	utf8Text               // those of UTF-8
+	rawBytes               // bytes, for some are not valid UTF-8
+)
+
+func charsOf(s string) chars {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			if utf8.ValidString(s) {
+				return utf8Text
+			}
+			return rawBytes
+		}
+	}
+	return asciiOnly
+}
+
+// matches is fnmatch(3) with no flags, as find's -path uses it, of glibc 2.36 in
+// the locale C.UTF-8: "*" and "?" match "/" and a leading dot, "\" takes the next
+// character as it is. What does not match as UTF-8 may do so byte by byte.
+func (g *glob) matches(s subject) bool {
+	name, ok := strings.CutPrefix(s.name, g.prefix)
+	switch {
+	case !ok:
+		return false
+	case g.rest == "":
+		return name == ""
+	case g.rest == "*":
+		return true
+	case !strings.HasSuffix(name, g.suffix):
+		return false
+	}
+	both := max(g.chars, s.chars)
+	return both.match(g.rest, name) || both == utf8Text && rawBytes.match(g.rest, name)
+}
+
+// first returns the first character of a string, which is not empty.
+func (c chars) first(s string) (char rune, size int) {
+	if c != utf8Text || s[0] < utf8.RuneSelf {
+		return rune(s[0]), 1
+	}
+	return utf8.DecodeRuneInString(s)
+}
+
+func (c chars) match(pattern, name string) bool {
 	// On a mismatch, go on after the latest star with one more character taken by it.
 	star, resume := -1, 0
 	p, n := 0, 0
@@ -18,7 +107,7 @@ func match(pattern, name string) bool {
 			p++
 			continue
 		}
-		if plen, nlen, ok := matchOne(pattern[p:], name[n:]); ok {
+		if plen, nlen, ok := c.matchOne(pattern[p:], name[n:]); ok {
 			p += plen
 			n += nlen
 			continue
@@ -26,103 +115,39 @@ func match(pattern, name string) bool {
 		if star < 0 {
 			return false
 		}
-		_, size := utf8.DecodeRuneInString(name[resume:])
+		_, size := c.first(name[resume:])
 		resume += size
 		p, n = star+1, resume
 	}
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// matchOne matches one character of name, which is not empty, against the
-// element that pattern starts with; it returns the lengths of both.
-func matchOne(pattern, name string) (plen, nlen int, ok bool) {
+// matchOne matches one character of name, which is not empty, with the element
+// that pattern starts with; it returns the lengths of both.
+func (c chars) matchOne(pattern, name string) (plen, nlen int, ok bool) {
 	if pattern == "" {
 		return 0, 0, false
 	}
-	c, size := utf8.DecodeRuneInString(name)
+	char, size := c.first(name)
 	switch pattern[0] {
 	case '?':
 		return 1, size, true
 	case '[':
-		if length, in := matchClass(pattern, c); length > 0 {
-			return length, size, in
+		b := bracket{chars: c, char: char, rest: pattern[1:]}
+		switch b.match() {
+		case matched:
+			return len(pattern) - len(b.rest), size, true
+		case unclosed:
+			return 1, 1, char == '['
 		}
-		return 1, 1, name[0] == '['
+		return 0, 0, false
 	case '\\':
-		if len(pattern) > 1 {
-			return 2, 1, name[0] == pattern[1]
+		if len(pattern) == 1 {
+			return 0, 0, false
 		}
+		want, length := c.first(pattern[1:])
+		return 1 + length, size, char == want
 	}
-	return 1, 1, name[0] == pattern[0]
-}
-
-// matchClass matches c against a bracket expression; its length is 0 where the
-// bracket is never closed and so stands for itself.
-func matchClass(pattern string, c rune) (length int, in bool) {
-	i := 1
-	negated := i < len(pattern) && (pattern[i] == '!' || pattern[i] == '^')
-	if negated {
-		i++
-	}
-	for first := true; ; first = false {
-		switch {
-		case i >= len(pattern):
-			return 0, false
-		case pattern[i] == ']' && !first:
-			return i + 1, in != negated
-		}
-		if name, rest, ok := strings.Cut(strings.TrimPrefix(pattern[i:], "[:"), ":]"); ok && strings.HasPrefix(pattern[i:], "[:") {
-			in = in || inNamedClass(name, c)
-			i = len(pattern) - len(rest)
-			continue
-		}
-		low, size := classRune(pattern[i:])
-		i += size
-		high := low
-		if i+1 < len(pattern) && pattern[i] == '-' && pattern[i+1] != ']' {
-			high, size = classRune(pattern[i+1:])
-			i += 1 + size
-		}
-		in = in || low <= c && c <= high
-	}
-}
-
-// classRune returns the next character of a bracket expression.
-func classRune(s string) (rune, int) {
-	escape := 0
-	if s[0] == '\\' && len(s) > 1 {
-		escape = 1
-	}
-	r, size := utf8.DecodeRuneInString(s[escape:])
-	return r, size + escape
-}
-
-func inNamedClass(name string, c rune) bool {
-	switch name {
-	case "alpha":
-		return unicode.IsLetter(c)
-	case "digit":
-		return c >= '0' && c <= '9'
-	case "alnum":
-		return unicode.IsLetter(c) || unicode.IsDigit(c)
-	case "upper":
-		return unicode.IsUpper(c)
-	case "lower":
-		return unicode.IsLower(c)
-	case "space":
-		return unicode.IsSpace(c)
-	case "blank":
-		return c == ' ' || c == '\t'
-	case "punct":
-		return unicode.IsPunct(c) || unicode.IsSymbol(c)
-	case "cntrl":
-		return unicode.IsControl(c)
-	case "print":
-		return unicode.IsPrint(c)
-	case "graph":
-		return unicode.IsGraphic(c) && !unicode.IsSpace(c)
-	case "xdigit":
-		return c < 0x80 && strings.ContainsRune("0123456789abcdefABCDEF", c)
-	}
-	return false
+	want, length := c.first(pattern)
+	return length, size, char == want
 }
