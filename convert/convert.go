@@ -3,6 +3,7 @@ package convert
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,11 +64,15 @@ func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manif
 		o.Compress = pack.Zstd
 	}
 	c := converter{o: o, img: img}
+	if m, ok := netboot.Unchanged(o.Dir, c.inputs()); ok && ctx.Err() == nil {
+		o.Report.say("nothing has changed since "+o.Dir+" was made", 0, 0)
+		return m, nil
+	}
 	if err := c.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("converting %s: %w", img.Name, err)
 	}
 	stage, err := netboot.Begin(ctx, o.Dir, netboot.Options{
-		Keep: o.Keep, Wait: o.Wait, Waiting: o.Report.step, Doing: "convert " + img.Name,
+		Keep: o.Keep, Wait: o.Wait, Waiting: o.Report.step, Doing: "convert " + img.Name, Inputs: c.inputs(),
 	})
 	if err != nil {
 		return nil, err
@@ -127,6 +132,17 @@ type converter struct {
 	kernel     kernel.Kernel
 	kernelFile fs.File // the kernel's file, which the exclude list may drop from the tree
 	manifest   *netboot.Manifest
+}
+
+// inputs stands for all that the version is made of: the image, this program,
+// and each option but those that change no byte of it.
+func (c *converter) inputs() string {
+	o := c.o
+	o.Cache, o.Report, o.Dir, o.Jobs, o.Keep, o.Wait = nil, nil, "", 0, 0, false
+	o.Exclude, o.Epoch = nil, nil
+	text := fmt.Sprintf("%q %s %s %+v %q %v", c.img.Name, c.img.Digest, c.img.ID, o, c.o.Exclude.Rules(), c.epoch().UnixNano())
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 // prepare finds all that can be wrong with the image before anything is written.

@@ -54,7 +54,8 @@ const (
 func newImage(t *testing.T, layers ...string) *image.Image {
 	t.Helper()
 	created := time.Unix(1_700_000_000, 0).UTC()
-	img := &image.Image{Name: "test", Digest: digest.FromString("m"), ID: digest.FromString("c")}
+	text := strings.Join(layers, "\x00")
+	img := &image.Image{Name: "test", Digest: digest.FromString("m" + text), ID: digest.FromString("c" + text)}
 	img.Config.OS, img.Config.Architecture, img.Config.Created = "linux", "amd64", &created
 	img.Config.Config = v1.ImageConfig{Labels: map[string]string{convert.ArgumentsLabel: "console=ttyS0,115200  quiet"}}
 	for i, text := range layers {

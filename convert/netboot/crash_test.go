@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -62,14 +64,14 @@ func (c change) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := f.WriteString(text); err != nil {
+		if _, err := io.WriteString(f, text); err != nil {
 			return err
 		}
-		if err := f.Close(); err != nil {
+		file, err := f.Finish()
+		if err := errors.Join(err, f.Close()); err != nil {
 			return err
 		}
-		sum := sha256.Sum256([]byte(text))
-		m.Files = append(m.Files, netboot.File{Name: name, Size: int64(len(text)), SHA256: hex.EncodeToString(sum[:])})
+		m.Files = append(m.Files, file)
 	}
 	return s.Publish(ctx, m)
 }

@@ -19,6 +19,7 @@ type Options struct {
 	Wait    bool              // wait for another process that writes it, as long as the context lasts; false: ErrBusy
 	Waiting func(what string) // is told once what is waited for; nil: nobody is
 	Doing   string            // what others who find it locked are told of this process
+	Inputs  string            // stands for all that a new version is made of, for Unchanged; "": nothing does
 }
 
 // site is a rootimgdir that this process alone changes.

@@ -28,6 +28,7 @@ type Stage struct {
 	temp string // "" once published or aborted
 	keep int
 
+	inputs  string
 	outputs []*Output // the files that were made
 }
 
@@ -43,7 +44,7 @@ func Begin(ctx context.Context, dir string, o Options) (_ *Stage, err error) {
 	if o.Keep == 0 {
 		o.Keep = DefaultKeep
 	}
-	s := &Stage{site: site{dir: dir}, keep: o.Keep}
+	s := &Stage{site: site{dir: dir}, keep: o.Keep, inputs: o.Inputs}
 	if err := s.own(currentLink, ManifestName, KernelName, RamdiskName); err != nil {
 		return nil, err
 	}
@@ -115,6 +116,9 @@ func (s *Stage) publish(ctx context.Context, m *Manifest) error {
 		return err
 	}
 	if err := s.settle(ctx, id, m); err != nil {
+		return err
+	}
+	if err := writeStamp(s.version(id), s.inputs, names); err != nil {
 		return err
 	}
 	if err := s.link(id, names); err != nil {
