@@ -3,6 +3,7 @@ package rootfstest
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"strings"
@@ -33,7 +34,8 @@ func Index(name string, entries []Entry) (*rootfs.Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rootfs.IndexTar(context.Background(), rootfs.Layer{Name: name, Tar: bytes.NewReader(b), Size: int64(len(b))})
+	key := fmt.Sprintf("sha256:%x", sha256.Sum256(b))
+	return rootfs.IndexTar(context.Background(), rootfs.Layer{Name: name, Key: key, Tar: bytes.NewReader(b), Size: int64(len(b))})
 }
 
 // Indexes indexes layers called "1", "2" and so on.

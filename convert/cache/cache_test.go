@@ -1,0 +1,306 @@
+package cache_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rootcast/rootcast/convert/cache"
+	"github.com/rootcast/rootcast/convert/rootfs/rootfstest"
+)
+
+func key(n int) (k cache.Key) {
+	copy(k[:], fmt.Sprintf("%032d", n))
+	return k
+}
+
+func open(t testing.TB, dir string, limit int64) *cache.Store {
+	t.Helper()
+	s, err := cache.Open(dir, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// files lists what a cache has on disk.
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	var list []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			list = append(list, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// get reads an entry in both ways, which must agree.
+func get(t *testing.T, s *cache.Store, k cache.Key, buf []byte) ([]byte, bool) {
+	t.Helper()
+	var whole []byte
+	r := s.Reader(cache.Segments, k)
+	if r != nil {
+		var err error
+		if whole, err = io.ReadAll(r); err != nil {
+			t.Error(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	data, ok := s.Get(cache.Segments, k, buf)
+	if ok != (r != nil) || ok && !bytes.Equal(data, whole) {
+		t.Errorf("Get gives %d bytes, %v; Reader %d, %v", len(data), ok, len(whole), r != nil)
+	}
+	return data, ok
+}
+
+func TestStore(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "not", "there")
+	for name, data := range map[string][]byte{"empty": {}, "short": []byte("x"), "long": bytes.Repeat([]byte("0123456789"), 1<<20)} {
+		for _, room := range []int{0, 5, 100, 20 << 20} {
+			s := open(t, dir, 0)
+			k := key(len(data))
+			s.Put(cache.Segments, k, data)
+			got, ok := get(t, open(t, dir, 0), k, make([]byte, 0, room))
+			if !ok || !bytes.Equal(got, data) {
+				t.Errorf("%s with room for %d: %d bytes, %v", name, room, len(got), ok)
+			}
+			if _, ok := s.Get(cache.Indexes, k, nil); ok {
+				t.Errorf("%s: a segment is taken for an index", name)
+			}
+		}
+	}
+	s := open(t, dir, 0)
+	if _, ok := get(t, s, key(99), nil); ok {
+		t.Error("there is what nobody has put there")
+	}
+	w := s.Create(cache.Segments, key(7))
+	for range 3 {
+		if _, err := io.WriteString(w, "abc"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, ok := get(t, s, key(7), nil); ok {
+		t.Error("an entry is there before it is complete")
+	}
+	w.Close(true)
+	if got, ok := get(t, s, key(7), nil); !ok || string(got) != "abcabcabc" {
+		t.Errorf("got %q, %v", got, ok)
+	}
+	w = s.Create(cache.Segments, key(8))
+	_, _ = io.WriteString(w, "never")
+	w.Close(false)
+	if _, ok := get(t, s, key(8), nil); ok {
+		t.Error("an entry that was dropped is there")
+	}
+	for _, name := range files(t, dir) {
+		if strings.HasPrefix(filepath.Base(name), ".tmp") {
+			t.Errorf("left behind: %s", name)
+		}
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s is for others too: %v, %v", name, info.Mode(), err)
+		}
+	}
+}
+
+// A store that is nil keeps nothing and breaks nothing.
+func TestNoStore(t *testing.T) {
+	var s *cache.Store
+	s.Put(cache.Segments, key(1), []byte("x"))
+	if _, ok := get(t, s, key(1), nil); ok {
+		t.Error("it kept something")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whatever happens to an entry, it is found out, and made anew.
+func TestDamaged(t *testing.T) {
+	data := bytes.Repeat([]byte("some data "), 1000)
+	flip := func(at int) func([]byte) []byte {
+		return func(b []byte) []byte { b[(at+len(b))%len(b)] ^= 1; return b }
+	}
+	for name, damage := range map[string]func([]byte) []byte{
+		"the first byte":    flip(0),
+		"one in the middle": flip(5000),
+		"the key":           flip(-40),
+		"the length":        flip(-10),
+		"the checksum":      flip(-6),
+		"the magic":         flip(-1),
+		"cut off":           func(b []byte) []byte { return b[:len(b)-1] },
+		"cut short":         func(b []byte) []byte { return b[:3] },
+		"empty":             func([]byte) []byte { return nil },
+		"longer":            func(b []byte) []byte { return append(b, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, large := range []bool{false, true} {
+				dir := t.TempDir()
+				s := open(t, dir, 0)
+				s.Put(cache.Segments, key(1), data)
+				file := files(t, dir)[0]
+				b, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, damage(b), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if large {
+					if r := s.Reader(cache.Segments, key(1)); r != nil {
+						t.Error("Reader takes it for whole")
+					}
+				} else if got, ok := s.Get(cache.Segments, key(1), nil); ok {
+					t.Errorf("Get takes it for whole: %d bytes", len(got))
+				}
+				if left := files(t, dir); len(left) > 0 {
+					t.Errorf("it is still there: %v", left)
+				}
+				s.Put(cache.Segments, key(1), data)
+				if got, ok := get(t, s, key(1), nil); !ok || !bytes.Equal(got, data) {
+					t.Error("it cannot be made anew")
+				}
+			}
+		})
+	}
+	// An entry under another's name.
+	dir := t.TempDir()
+	s := open(t, dir, 0)
+	s.Put(cache.Segments, key(1), data)
+	one := files(t, dir)[0]
+	s.Put(cache.Segments, key(2), []byte("other"))
+	two := strings.TrimSuffix(one, "31") + "32"
+	if err := os.Rename(one, two); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := get(t, s, key(2), nil); ok {
+		t.Error("another entry's data are taken for this one's")
+	}
+}
+
+// The limit is kept by dropping what was used the longest time ago.
+func TestEviction(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, 5*1100)
+	for i := range 10 {
+		s.Put(cache.Segments, key(i), make([]byte, 1000))
+	}
+	for i, name := range files(t, dir) { // in the order of the keys
+		at := time.Now().Add(time.Duration(i-100) * time.Minute)
+		if err := os.Chtimes(name, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get(t, s, key(2), nil) // which makes it the latest
+	abandoned := filepath.Join(filepath.Dir(files(t, dir)[0]), ".tmp-1")
+	young := filepath.Join(filepath.Dir(files(t, dir)[0]), ".tmp-2")
+	for _, name := range []string{abandoned, young} {
+		if err := os.WriteFile(name, make([]byte, 100), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(abandoned, old, old); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var kept []int
+	for i := range 10 {
+		if _, ok := get(t, s, key(i), nil); ok {
+			kept = append(kept, i)
+		}
+	}
+	if fmt.Sprint(kept) != "[2 6 7 8 9]" {
+		t.Errorf("kept %v", kept)
+	}
+	if _, err := os.Stat(abandoned); !os.IsNotExist(err) {
+		t.Errorf("what a dead writer left is still there: %v", err)
+	}
+	if _, err := os.Stat(young); err != nil {
+		t.Errorf("what another one writes just now is gone: %v", err)
+	}
+	if err := os.Remove(young); err != nil {
+		t.Fatal(err)
+	}
+	pruned, err := s.Prune(0)
+	if err != nil || pruned.Entries != 5 || pruned.Kept != 0 || pruned.Bytes < 5000 {
+		t.Errorf("pruned %+v, %v", pruned, err)
+	}
+	if left := files(t, dir); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// Many use, fill and prune one cache; whoever gets an entry gets it whole.
+func TestTogether(t *testing.T) {
+	dir := t.TempDir()
+	content := func(n int) []byte { return bytes.Repeat([]byte{byte(n)}, 1000*(n+1)) }
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			s := open(t, dir, 20_000)
+			for i := range 100 {
+				n := i * 7 % 16
+				if got, ok := s.Get(cache.Segments, key(n), nil); ok && !bytes.Equal(got, content(n)) {
+					t.Errorf("entry %d has %d bytes", n, len(got))
+				} else if !ok {
+					s.Put(cache.Segments, key(n), content(n))
+				}
+				if i%10 == 0 {
+					if err := s.Close(); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A full disk costs the cache and nothing else.
+func TestFullDisk(t *testing.T) {
+	rootfstest.NeedRoot(t)
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	s := open(t, dir, 0)
+	s.Put(cache.Segments, key(1), make([]byte, 100<<10))
+	if _, ok := get(t, s, key(1), nil); ok {
+		t.Error("it holds more than its disk")
+	}
+	if left := files(t, dir); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cache.Open(file, 0); err == nil || !strings.HasPrefix(err.Error(), "opening the cache: ") {
+		t.Errorf("error %v", err)
+	}
+}

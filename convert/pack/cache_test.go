@@ -1,0 +1,167 @@
+package pack_test
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rootcast/rootcast/convert/cache"
+	"github.com/rootcast/rootcast/convert/pack"
+	"github.com/rootcast/rootcast/convert/rootfs"
+	"github.com/rootcast/rootcast/convert/rootfs/rootfstest"
+)
+
+// cached has segments of many files and one of a large file.
+var cached = manyLayer(600, 30<<20) + "\nfile usr/large 0644 size=20000000"
+
+func openCache(t *testing.T, dir string) *cache.Store {
+	t.Helper()
+	s, err := cache.Open(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// entries lists the files of a cache.
+func entries(t *testing.T, dir string) []string {
+	t.Helper()
+	var list []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			list = append(list, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// The bytes are the same with no cache, a cold, a warm, a half-deleted and a
+// damaged one, at any number of jobs; and what is there is not packed again.
+func TestCache(t *testing.T) {
+	tree := rootfstest.Tree(t, cached)
+	for _, codec := range codecs {
+		t.Run(string(codec), func(t *testing.T) {
+			dir := t.TempDir()
+			want, plain := pax(t, tree, pack.Options{Codec: codec, Level: level(codec)})
+			again := func(name string, jobs, reused int) {
+				t.Helper()
+				got, info := pax(t, tree, pack.Options{Codec: codec, Level: level(codec), Jobs: jobs, Cache: openCache(t, dir)})
+				if !bytes.Equal(got, want) {
+					t.Errorf("%s: other bytes", name)
+				}
+				if info.Reused != reused {
+					t.Errorf("%s: %d segments of %d come from the cache, want %d", name, info.Reused, len(info.Segments), reused)
+				}
+			}
+			n := len(plain.Segments)
+			if n < 6 {
+				t.Fatalf("%d segments show nothing", n)
+			}
+			again("cold", 1, 0)
+			again("warm", 1, n)
+			again("warm, two jobs", 2, n)
+			files := entries(t, dir)
+			if len(files) != n {
+				t.Fatalf("%d entries for %d segments", len(files), n)
+			}
+			for i, name := range files {
+				if i%2 == 0 {
+					if err := os.Remove(name); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			again("half deleted", 2, n/2)
+			again("healed", 2, n)
+			for _, name := range files {
+				b, err := os.ReadFile(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b[len(b)/2] ^= 1
+				if err := os.WriteFile(name, b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			again("damaged", 2, 0)
+			again("healed again", 1, n)
+		})
+	}
+}
+
+// A change packs its own segments again, and no option that changes bytes
+// finds the bytes of another.
+func TestCacheKeys(t *testing.T) {
+	base := rootfstest.Indexes(t, cached)
+	dir := t.TempDir()
+	reused := func(layer string, o pack.Options) (reused, all int) {
+		t.Helper()
+		tree, err := rootfs.Merge(t.Context(), append(base, rootfstest.Indexes(t, layer)...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _ := pax(t, tree, o)
+		o.Cache = openCache(t, dir)
+		got, info := pax(t, tree, o)
+		if !bytes.Equal(got, want) {
+			t.Errorf("%q, %+v: other bytes with the cache", layer, o)
+		}
+		return info.Reused, len(info.Segments)
+	}
+	reused("", pack.Options{})
+	for layer, most := range map[string]int{
+		"":                                       0,
+		"file usr/lib/d3/file-0297 0644 size=99": 2,
+		"file usr/lib/d3/file-0297 0600 297:297 size=99": 2,
+		"file usr/large 0644 size=20000001":              2,
+		"wh usr/lib/d3/file-0297":                        2,
+		"dir usr 0700":                                   1,
+	} {
+		if got, all := reused(layer, pack.Options{}); all-got > most || layer != "" && got == all {
+			t.Errorf("%q: %d segments of %d are packed again, want at most %d", layer, all-got, all, most)
+		}
+	}
+	for name, o := range map[string]pack.Options{
+		"another codec": {Codec: pack.Zstd},
+		"another level": {Codec: pack.Zstd, Level: 1},
+		"a third codec": {Codec: pack.Gzip, Level: 1},
+	} {
+		if got, _ := reused("", o); got != 0 {
+			t.Errorf("%s: %d segments come from the cache", name, got)
+		}
+	}
+}
+
+// The same content in another layer is not known to be the same.
+func TestCacheContent(t *testing.T) {
+	dir := t.TempDir()
+	pack1 := func(text string) string {
+		b, _ := pax(t, rootfstest.Tree(t, "file a 0644 mtime=1 "+text), pack.Options{Cache: openCache(t, dir)})
+		return string(b)
+	}
+	if a, b := pack1("one"), pack1("two"); !strings.Contains(a, "one") || !strings.Contains(b, "two") {
+		t.Error("the content of another file of the same name and size")
+	}
+	// What has no identity is packed, and kept nowhere.
+	before := len(entries(t, dir))
+	tree := rootfstest.Tree(t, "dir d 0755")
+	for _, text := range []string{"one", "two"} {
+		if err := tree.Put("d/f", rootfs.NewFile(0o644, strings.NewReader(text), 0, 3)); err != nil {
+			t.Fatal(err)
+		}
+		b, _ := pax(t, tree, pack.Options{Cache: openCache(t, dir)})
+		if !bytes.Contains(b, []byte(text)) {
+			t.Errorf("no %q in the archive", text)
+		}
+	}
+	if after := len(entries(t, dir)); after != before {
+		t.Errorf("%d entries, before there were %d", after, before)
+	}
+}
