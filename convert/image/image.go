@@ -57,7 +57,7 @@ type Layer struct {
 	Digest digest.Digest // as the image's transport stores it
 	DiffID digest.Digest // of the plain tar
 	Size   int64         // of the plain tar, in bytes
-	Tar    Tar           // the plain tar; a [FileOpener] where it can be one
+	Tar    Tar           // the plain tar; a [rootfs.FileReader] where the store has its files
 
 	// Key is what a cache may call the layer: its diffID, to which every byte was
 	// held when the image was opened, or "store:" before the diffID of a layer that

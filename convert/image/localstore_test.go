@@ -106,8 +106,8 @@ func TestLayersOfTheStoreAreNotFetched(t *testing.T) {
 			var keys []string
 			for i, l := range img.Layers {
 				keys = append(keys, strings.ReplaceAll(l.Key, f.config.RootFS.DiffIDs[i].String(), "DIFFID"))
-				if _, ok := l.Tar.(image.FileOpener); ok != (i < 2) {
-					t.Errorf("layer %d opens its files: %v", i, ok)
+				if _, ok := l.Tar.(rootfs.FileReader); ok != (i < 2) {
+					t.Errorf("layer %d reads files: %v", i, ok)
 				}
 				if plain, err := io.Copy(io.Discard, io.NewSectionReader(l.Tar, 0, 1<<40)); err != nil || plain != l.Size {
 					t.Errorf("layer %d: read %d of %d bytes, %v", i, plain, l.Size, err)
@@ -188,7 +188,7 @@ func TestStoredLayerIsRemoved(t *testing.T) {
 				t.Fatal(err)
 			}
 			l := img.Layers[0]
-			x, err := rootfs.IndexTar(t.Context(), l.DiffID.String(), l.Tar, l.Size)
+			x, err := rootfs.IndexTar(t.Context(), rootfs.Layer{Name: l.DiffID.String(), Tar: l.Tar, Size: l.Size})
 			if err != nil {
 				t.Fatal(err) // the record is held open
 			}
@@ -206,8 +206,8 @@ func TestStoredLayerIsRemoved(t *testing.T) {
 			if failed == 0 {
 				t.Error("no file was read")
 			}
-			if opener, ok := l.Tar.(image.FileOpener); ok {
-				if _, err := opener.OpenFile("old"); !errors.Is(err, os.ErrNotExist) {
+			if files, ok := l.Tar.(rootfs.FileReader); ok {
+				if _, err := files.ReadFileAt("old", make([]byte, 1), 0); !errors.Is(err, os.ErrNotExist) {
 					t.Errorf("error %v", err)
 				}
 			}

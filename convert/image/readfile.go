@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -11,12 +12,14 @@ import (
 
 // ReadFileAt reads from the regular file that the layer holds by that name, in
 // three system calls: a root has tens of thousands of files. It fills p or
-// returns an error, io.EOF at the file's end. Any number may read at a time.
+// returns an error, io.EOF at the file's end. Any number may read at a time. The
+// layer's directory is the root: a symlink that the layer holds does not lead to
+// a file of this machine.
 func (t *storedTar) ReadFileAt(name string, p []byte, off int64) (n int, err error) {
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
 	fd, err := unix.Openat2(int(t.dir.Fd()), strings.TrimLeft(name, "/"), &how)
 	if errors.Is(err, unix.ENOSYS) { // before Linux 5.6
-		f, err := openBeneath(t.dir, name)
+		f, err := os.OpenInRoot(t.dir.Name(), strings.TrimLeft(name, "/"))
 		if err != nil {
 			return 0, fmt.Errorf("opening %q in the store: %w", name, err)
 		}

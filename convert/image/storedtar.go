@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
-	"golang.org/x/sys/unix"
 
 	"github.com/rootcast/rootcast/convert/rootfs"
 	"github.com/rootcast/rootcast/convert/tarsplit"
@@ -32,23 +30,11 @@ type storedTar struct {
 	recordErr error
 }
 
-// FileOpener is a [Tar] that keeps the regular files of its layer as files too.
-// Reading one of them as a whole is quicker than through ReadAt.
-type FileOpener interface {
-	// OpenFile opens the regular file that the layer holds by that name, relative
-	// to its root. The caller closes it, and judges whether it has the size that
-	// the layer's header says. Any number may be opened at a time.
-	OpenFile(name string) (*os.File, error)
-}
-
 var (
-	_ Tar        = (*storedTar)(nil)
-	_ FileOpener = (*storedTar)(nil)
-
+	_ Tar                 = (*storedTar)(nil)
 	_ rootfs.HeaderReader = (*storedTar)(nil)
+	_ rootfs.FileReader   = (*storedTar)(nil)
 )
-
-var errNotRegular = errors.New("it is not a regular file there")
 
 // openStoredTar takes over the packed record of a layer whose files are in dir.
 func openStoredTar(dir string, packed io.ReadCloser, size int64) (*storedTar, error) {
@@ -130,16 +116,11 @@ func (t *storedTar) readPiece(p []byte, at *tarsplit.Piece, inside int64) (int, 
 	if at.Name == "" {
 		return copy(p, at.Raw[inside:]), nil
 	}
-	f, err := t.OpenFile(at.Name)
-	if err != nil {
-		return 0, err
+	n, err := t.ReadFileAt(at.Name, p, inside)
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("reading %q in the store, which should have %d bytes: %w", at.Name, at.Size, io.ErrUnexpectedEOF)
 	}
-	defer f.Close()
-	n, err := f.ReadAt(p, inside)
-	if err != nil {
-		return n, fmt.Errorf("reading %q in the store, which should have %d bytes: %w", at.Name, at.Size, noEOF(err))
-	}
-	return n, nil
+	return n, err
 }
 
 // noEOF keeps a short file from looking like the end of the tar.
@@ -148,34 +129,6 @@ func noEOF(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// OpenFile implements FileOpener.
-func (t *storedTar) OpenFile(name string) (*os.File, error) {
-	f, err := openBeneath(t.dir, name)
-	if err != nil {
-		return nil, fmt.Errorf("opening %q in the store: %w", name, err)
-	}
-	return f, nil
-}
-
-// openBeneath opens a regular file of the layer as if its directory were the
-// root: a symlink that the layer holds must not lead to a file of this machine.
-func openBeneath(dir *os.File, name string) (*os.File, error) {
-	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
-	name = strings.TrimLeft(name, "/")
-	fd, err := unix.Openat2(int(dir.Fd()), name, &how)
-	switch {
-	case errors.Is(err, unix.ENOSYS): // before Linux 5.6
-		return os.OpenInRoot(dir.Name(), name)
-	case err != nil:
-		return nil, err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, errors.Join(err, errNotRegular, unix.Close(fd))
-	}
-	return os.NewFile(uintptr(fd), name), nil
 }
 
 // Close releases the layer's directory.

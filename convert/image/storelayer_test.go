@@ -199,7 +199,7 @@ func TestStoredTarRecordErrors(t *testing.T) {
 	}
 }
 
-func TestStoredTarOpenFile(t *testing.T) {
+func TestStoredTarReadFileAt(t *testing.T) {
 	t.Parallel()
 	dir := layerDir(t)
 	if err := errors.Join(os.Symlink("/etc/passwd", filepath.Join(dir, "out")), unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600)); err != nil {
@@ -219,23 +219,23 @@ func TestStoredTarOpenFile(t *testing.T) {
 		{name: "none", err: `opening "none" in the store: no such file`},
 		{name: "out", err: `opening "out" in the store: too many levels`},
 		{name: "l", err: `opening "l" in the store: too many levels`},
-		{name: "a", err: `opening "a" in the store: it is not a regular file there`},
-		{name: "fifo", err: `opening "fifo" in the store: it is not a regular file there`},
+		{name: "a", err: `reading "a" in the store: is a directory`},
+		{name: "fifo", err: `reading "fifo" in the store: illegal seek`},
+		{name: "a/empty", err: `EOF`},
 	} {
-		f, err := tar.OpenFile(tc.name)
+		got := make([]byte, max(len(tc.want), 1))
+		n, err := tar.ReadFileAt(tc.name, got, 0)
 		if tc.err != "" {
 			if err == nil || !strings.HasPrefix(err.Error(), tc.err) {
 				t.Errorf("%s: %v, want %s", tc.name, err, tc.err)
 			}
 			continue
 		}
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		got, err := io.ReadAll(f)
-		if err := errors.Join(err, f.Close()); err != nil || string(got) != tc.want {
+		if err != nil || string(got) != tc.want {
 			t.Errorf("%s: %q, %v, want %q", tc.name, got, err, tc.want)
+		}
+		if n, err = tar.ReadFileAt(tc.name, got, 1); !errors.Is(err, io.EOF) || string(got[:n]) != tc.want[1:] {
+			t.Errorf("%s from its second byte: %q, %v", tc.name, got[:n], err)
 		}
 	}
 	if tar.record != nil {
