@@ -101,7 +101,7 @@ func (f *fetcher) inPlace(infos []types.BlobInfo, diffIDs []digest.Digest) ([]La
 		stored = findLayers(f.o.Store, diffIDs)
 	}
 	for i, info := range infos {
-		tar, err := stored.open(i)
+		tar, err := stored.open(i, info.Digest.String())
 		switch {
 		case err != nil:
 			return layers, fmt.Errorf("layer %s: %w", info.Digest, err)

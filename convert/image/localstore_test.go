@@ -198,7 +198,7 @@ func TestStoredLayerIsRemoved(t *testing.T) {
 					continue
 				}
 				_, err := io.Copy(io.Discard, e.Inode.Open())
-				if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("opening %q in the store: no such file", e.Path)) {
+				if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("opening %q of layer %s in the store: no such file", e.Path, l.Digest)) {
 					t.Errorf("%s: error %v", e.Path, err)
 				}
 				failed++

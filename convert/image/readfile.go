@@ -21,13 +21,13 @@ func (t *storedTar) ReadFileAt(name string, p []byte, off int64) (n int, err err
 	if errors.Is(err, unix.ENOSYS) { // before Linux 5.6
 		f, err := os.OpenInRoot(t.dir.Name(), strings.TrimLeft(name, "/"))
 		if err != nil {
-			return 0, fmt.Errorf("opening %q in the store: %w", name, err)
+			return 0, fmt.Errorf("opening %q of layer %s in the store: %w", name, t.layer, err)
 		}
 		defer f.Close()
 		return f.ReadAt(p, off)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("opening %q in the store: %w", name, err)
+		return 0, fmt.Errorf("opening %q of layer %s in the store: %w", name, t.layer, err)
 	}
 	defer unix.Close(fd) //nolint:errcheck // it was only read
 	for n < len(p) {
@@ -35,7 +35,7 @@ func (t *storedTar) ReadFileAt(name string, p []byte, off int64) (n int, err err
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
-			return n, fmt.Errorf("reading %q in the store: %w", name, err)
+			return n, fmt.Errorf("reading %q of layer %s in the store: %w", name, t.layer, err)
 		case k == 0:
 			return n, io.EOF
 		}

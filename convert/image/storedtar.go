@@ -20,6 +20,7 @@ import (
 // would give. The record is read when the tar is first read: who knows already
 // what is in the layer and asks for files alone does without.
 type storedTar struct {
+	layer   string        // what messages call it
 	dir     *os.File      // the layer's directory; held, so that its name may change
 	packed  io.ReadCloser // the record, by gzip
 	size    int64         // of the tar, as the store says; < 0: as the record says
@@ -36,13 +37,13 @@ var (
 	_ rootfs.FileReader   = (*storedTar)(nil)
 )
 
-// openStoredTar takes over the packed record of a layer whose files are in dir.
-func openStoredTar(dir string, packed io.ReadCloser, size int64) (*storedTar, error) {
+// openStoredTar takes over the packed record of the layer whose files are in dir.
+func openStoredTar(layer, dir string, packed io.ReadCloser, size int64) (*storedTar, error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil, errors.Join(err, packed.Close())
 	}
-	t := &storedTar{dir: d, packed: packed, size: size}
+	t := &storedTar{layer: layer, dir: d, packed: packed, size: size}
 	if size < 0 {
 		if _, err := t.load(); err != nil {
 			return nil, errors.Join(err, t.Close())
@@ -118,7 +119,7 @@ func (t *storedTar) readPiece(p []byte, at *tarsplit.Piece, inside int64) (int, 
 	}
 	n, err := t.ReadFileAt(at.Name, p, inside)
 	if errors.Is(err, io.EOF) {
-		err = fmt.Errorf("reading %q in the store, which should have %d bytes: %w", at.Name, at.Size, io.ErrUnexpectedEOF)
+		err = fmt.Errorf("reading %q of layer %s in the store, which should have %d bytes: %w", at.Name, t.layer, at.Size, io.ErrUnexpectedEOF)
 	}
 	return n, err
 }

@@ -84,13 +84,13 @@ func isStore(ref types.ImageReference) bool {
 	return ref.Transport().Name() == istorage.Transport.Name()
 }
 
-// open opens the i-th layer in place; nil means that the store does not have it so.
-func (s *storeLayers) open(i int) (*storedTar, error) {
+// open opens the i-th layer, which messages call name, in place; nil means that the store does not have it so.
+func (s *storeLayers) open(i int, name string) (*storedTar, error) {
 	if s == nil {
 		return nil, nil
 	}
 	for _, l := range s.layers[i] {
-		tar, err := s.openLayer(l)
+		tar, err := s.openLayer(l, name)
 		if tar != nil || err != nil && !s.foreign {
 			return tar, err
 		}
@@ -98,7 +98,7 @@ func (s *storeLayers) open(i int) (*storedTar, error) {
 	return nil, nil
 }
 
-func (s *storeLayers) openLayer(l cstorage.Layer) (*storedTar, error) {
+func (s *storeLayers) openLayer(l cstorage.Layer, name string) (*storedTar, error) {
 	packed, err := s.record(l.ID)
 	if packed == nil || err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (s *storeLayers) openLayer(l cstorage.Layer) (*storedTar, error) {
 	if size <= 0 {
 		size = -1
 	}
-	tar, err := openStoredTar(dir, packed, size)
+	tar, err := openStoredTar(name, dir, packed, size)
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}

@@ -87,7 +87,7 @@ func TestStoredTarIsTheTar(t *testing.T) {
 	if _, err := rootfstest.Tar(t, storedLayer).WriteTo(&want); err != nil {
 		t.Fatal(err)
 	}
-	tar, err := openStoredTar(layerDir(t), packed(t, split(t, bytes.NewReader(want.Bytes()))), int64(want.Len()))
+	tar, err := openStoredTar("L", layerDir(t), packed(t, split(t, bytes.NewReader(want.Bytes()))), int64(want.Len()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestStoredTarErrors(t *testing.T) {
 		damage func(t *testing.T, dir string) error
 		want   string
 	}{
-		{"a file is gone", func(_ *testing.T, dir string) error { return os.Remove(filepath.Join(dir, "a/big")) }, `opening "a/big" in the store`},
+		{"a file is gone", func(_ *testing.T, dir string) error { return os.Remove(filepath.Join(dir, "a/big")) }, `opening "a/big" of layer L in the store`},
 		{"a file is short", func(_ *testing.T, dir string) error { return os.Truncate(filepath.Join(dir, "a/big"), 5) }, "which should have 700001 bytes"},
 		{"a link leads out of the layer", func(t *testing.T, dir string) error {
 			outside := t.TempDir()
@@ -139,7 +139,7 @@ func TestStoredTarErrors(t *testing.T) {
 				return err
 			}
 			return errors.Join(os.Remove(filepath.Join(dir, "l")), os.Symlink(outside, filepath.Join(dir, "l")))
-		}, `opening "l/through" in the store`},
+		}, `opening "l/through" of layer L in the store`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -147,7 +147,7 @@ func TestStoredTarErrors(t *testing.T) {
 			if err := tc.damage(t, dir); err != nil {
 				t.Fatal(err)
 			}
-			tar, err := openStoredTar(dir, packed(t, split(t, rootfstest.Tar(t, storedLayer))), -1)
+			tar, err := openStoredTar("L", dir, packed(t, split(t, rootfstest.Tar(t, storedLayer))), -1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,7 +165,7 @@ func TestStoredTarRecordErrors(t *testing.T) {
 	size := rootfstest.Tar(t, storedLayer).Size()
 	whole := split(t, rootfstest.Tar(t, storedLayer))
 	read := func(r io.ReadCloser, size int64) error {
-		tar, err := openStoredTar(t.TempDir(), r, size)
+		tar, err := openStoredTar("L", t.TempDir(), r, size)
 		if err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func TestStoredTarRecordErrors(t *testing.T) {
 			}
 		}
 	}
-	if _, err := openStoredTar(filepath.Join(t.TempDir(), "none"), packed(t, nil), -1); !errors.Is(err, os.ErrNotExist) {
+	if _, err := openStoredTar("L", filepath.Join(t.TempDir(), "none"), packed(t, nil), -1); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing directory: %v", err)
 	}
 }
@@ -205,7 +205,7 @@ func TestStoredTarReadFileAt(t *testing.T) {
 	if err := errors.Join(os.Symlink("/etc/passwd", filepath.Join(dir, "out")), unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	tar, err := openStoredTar(dir, packed(t, split(t, rootfstest.Tar(t, storedLayer))), 1)
+	tar, err := openStoredTar("L", dir, packed(t, split(t, rootfstest.Tar(t, storedLayer))), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,11 +216,11 @@ func TestStoredTarReadFileAt(t *testing.T) {
 		{name: "a/\xff", want: "no UTF-8"},
 		{name: "l/through", want: "through a link of this layer"},
 		{name: "../../../a/small", want: "small"},
-		{name: "none", err: `opening "none" in the store: no such file`},
-		{name: "out", err: `opening "out" in the store: too many levels`},
-		{name: "l", err: `opening "l" in the store: too many levels`},
-		{name: "a", err: `reading "a" in the store: is a directory`},
-		{name: "fifo", err: `reading "fifo" in the store: illegal seek`},
+		{name: "none", err: `opening "none" of layer L in the store: no such file`},
+		{name: "out", err: `opening "out" of layer L in the store: too many levels`},
+		{name: "l", err: `opening "l" of layer L in the store: too many levels`},
+		{name: "a", err: `reading "a" of layer L in the store: is a directory`},
+		{name: "fifo", err: `reading "fifo" of layer L in the store: illegal seek`},
 		{name: "a/empty", err: `EOF`},
 	} {
 		got := make([]byte, max(len(tc.want), 1))

@@ -10,7 +10,7 @@ import (
 
 // indexMagic names the format of [Index.Encode]; it changes with the format,
 // and with what [IndexTar] makes of a layer.
-const indexMagic = "rootcast index 1\n"
+const indexMagic = "rootcast index 2\n"
 
 // The kinds of content in an encoded index.
 const (
