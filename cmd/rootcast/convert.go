@@ -23,7 +23,8 @@ takes the old one's place in one step; a node that boots meanwhile gets all of
 the one or all of the other, and a convert that fails changes nothing.
 
 IMAGE is a name in the local store or, if it is not there, in a registry; or
-docker://NAME, oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR.
+docker://NAME, oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR. Layers
+of a registry's image that the local store has are not fetched.
 
    rootcast convert --rootimgdir /srv/boot/compute localhost/compute:1
    rootcast convert --rootimgdir /srv/boot/compute docker://registry.example/compute:1

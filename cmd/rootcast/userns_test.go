@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -134,7 +136,8 @@ func (o *ordinary) processes(t *testing.T) []string {
 
 func TestOrdinaryUser(t *testing.T) {
 	o := newOrdinary(t)
-	writeRecipe(t, o.dir, "FROM scratch\nCOPY sh /bin/sh\nRUN id\nCOPY --chown=7:8 Containerfile /of-another\n")
+	writeRecipe(t, o.dir, "FROM scratch\nCOPY sh /bin/sh\nRUN id\nCOPY --chown=7:8 Containerfile /of-another\n"+
+		"COPY sh /sbin/init\nCOPY --chmod=600 Containerfile /boot/vmlinuz-6.1.0-1-test\n")
 	reg := buildtest.NewRegistry(buildtest.Faults{})
 	defer reg.Close()
 	for _, driver := range []string{"overlay", "vfs"} {
@@ -151,6 +154,20 @@ func TestOrdinaryUser(t *testing.T) {
 			back, _ := o.run(t, driver, "pull", "-q", "--tls-verify=false", strings.TrimSpace(name))
 			if back != id {
 				t.Errorf("pull brought %q, want %q", back, id)
+			}
+			// Read in place, by the namespace's root; and fetched, without a namespace or a store.
+			var roots []string
+			for i, image := range []string{id, "docker://" + strings.TrimSpace(name)} {
+				dir := filepath.Join(o.tmp, fmt.Sprint("out", i))
+				o.run(t, driver, "convert", "-q", "--no-cache", "--compress", "none", "--tls-verify=false", "--rootimgdir", dir, strings.TrimSpace(image))
+				root, err := os.ReadFile(filepath.Join(dir, "ramdisk.img"))
+				if err := errors.Join(err, os.RemoveAll(dir)); err != nil {
+					t.Fatal(err)
+				}
+				roots = append(roots, string(root))
+			}
+			if roots[0] != roots[1] {
+				t.Errorf("the store's image makes a ramdisk of %d bytes, the registry's another one of %d", len(roots[0]), len(roots[1]))
 			}
 			o.checkClean(t)
 		})

@@ -7,6 +7,9 @@
 //
 // Layers are fetched and decompressed side by side into unlinked spool files,
 // and checked against their digest and their diffID to the last byte on the
-// way. Layers of a local store come as they are. With convert/… packages below
+// way. Layers of a local store are read where they lie, and so are those of a
+// registry's image that a local store ([Options].Store) has too: nothing holds
+// them to a digest again ([Layer].Key), and whoever removes them meanwhile makes
+// reading them fail. With convert/… packages below
 // it nothing else knows about registries.
 package image
