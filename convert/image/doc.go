@@ -10,6 +10,6 @@
 // way. Layers of a local store are read where they lie, and so are those of a
 // registry's image that a local store ([Options].Store) has too: nothing holds
 // them to a digest again ([Layer].Key), and whoever removes them meanwhile makes
-// reading them fail. With convert/… packages below
-// it nothing else knows about registries.
+// reading them fail. Of the packages below convert nothing else knows about
+// registries.
 package image
