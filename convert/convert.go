@@ -57,14 +57,20 @@ func (r Report) say(step string, done, total int64) {
 	}
 }
 
-// Convert writes a new version of o.Dir from the image and makes it current. When
-// it fails, or is cancelled, what was current before still is.
-func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manifest, err error) {
+func (o Options) withDefaults() Options {
 	if o.Compress == "" {
 		o.Compress = pack.Zstd
 	}
+	return o
+}
+
+// Convert writes a new version of o.Dir from the image and makes it current. When
+// it fails, or is cancelled, what was current before still is. Where nothing has
+// changed since o.Dir was made, it stays as it is.
+func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manifest, err error) {
+	o = o.withDefaults()
 	c := converter{o: o, img: img}
-	if m, ok := netboot.Unchanged(o.Dir, c.inputs()); ok && ctx.Err() == nil {
+	if m, ok := Unchanged(img, o); ok && ctx.Err() == nil {
 		o.Report.say("nothing has changed since "+o.Dir+" was made", 0, 0)
 		return m, nil
 	}
@@ -86,6 +92,13 @@ func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manif
 	}
 	c.o.Report.say("publishing", 0, 0)
 	return c.manifest, stage.Publish(ctx, c.manifest)
+}
+
+// Unchanged returns the manifest of o.Dir if that is what Convert would make of
+// the image, whose layers it does not look at.
+func Unchanged(img *image.Image, o Options) (*netboot.Manifest, bool) {
+	c := converter{o: o.withDefaults(), img: img}
+	return netboot.Unchanged(o.Dir, c.inputs())
 }
 
 // Merge returns the image's file tree. Indexes of layers come from the store,

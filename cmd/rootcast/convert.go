@@ -13,6 +13,7 @@ import (
 	"github.com/rootcast/rootcast/build"
 	"github.com/rootcast/rootcast/convert"
 	"github.com/rootcast/rootcast/convert/exlist"
+	"github.com/rootcast/rootcast/convert/image"
 	"github.com/rootcast/rootcast/convert/netboot"
 	"github.com/rootcast/rootcast/convert/pack"
 )
@@ -149,7 +150,10 @@ func (c *convertCmd) run(ctx context.Context, args []string) error {
 // convert makes a rootimgdir of what the user calls name.
 func (e *env) convert(ctx context.Context, name string, reg build.Registry, from *makeFlags, o convert.Options) (_ *netboot.Manifest, err error) {
 	defer func() { err = errors.Join(err, o.Cache.Close()) }()
-	img, err := e.openImage(ctx, name, reg, from.platform, from.limit)
+	img, err := e.openImage(ctx, name, reg, wish{platform: from.platform, limit: from.limit, skip: func(img *image.Image) bool {
+		_, same := convert.Unchanged(img, o)
+		return same
+	}})
 	if err != nil {
 		return nil, err
 	}

@@ -14,11 +14,18 @@ import (
 	"github.com/rootcast/rootcast/convert/image"
 )
 
+// wish says which image of a name is wanted, and how much of it.
+type wish struct {
+	platform string
+	limit    layerLimit
+	skip     func(*image.Image) bool // layers that need not be fetched; nil: all are
+}
+
 // openImage opens what a user calls an image, wherever it is. The local store is
 // opened only for a name without a transport, and for containers-storage: one
 // can convert from a registry or an archive without any store. But layers of a
 // registry's image that a store holds are not fetched.
-func (e *env) openImage(ctx context.Context, name string, reg build.Registry, platform string, limit layerLimit) (*image.Image, error) {
+func (e *env) openImage(ctx context.Context, name string, reg build.Registry, w wish) (*image.Image, error) {
 	policy, err := reg.SignaturePolicy()
 	if err != nil {
 		return nil, err
@@ -49,8 +56,8 @@ func (e *env) openImage(ctx context.Context, name string, reg build.Registry, pl
 	p := e.newProgress()
 	defer p.finish()
 	img, err := image.Open(ctx, ref, image.Options{
-		System: reg.SystemContext(), Platform: platform, Policy: policy, TempDir: os.Getenv("TMPDIR"),
-		Name: storeName, Store: place, MaxLayerSize: limit.bytes(),
+		System: reg.SystemContext(), Platform: w.platform, Policy: policy, TempDir: os.Getenv("TMPDIR"),
+		Name: storeName, Store: place, MaxLayerSize: w.limit.bytes(), Skip: w.skip,
 		Progress: func(done, total int64) { p.report("reading layers", done, total) },
 	})
 	if err != nil {

@@ -52,7 +52,7 @@ func (c *inspectCmd) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	img, err := c.e.openImage(ctx, args[0], reg, c.platform, c.limit)
+	img, err := c.e.openImage(ctx, args[0], reg, wish{platform: c.platform, limit: c.limit})
 	if err != nil {
 		return err
 	}

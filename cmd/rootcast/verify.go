@@ -70,7 +70,7 @@ func (c *verifyCmd) compare(ctx context.Context, dir string, m *netboot.Manifest
 		return err
 	}
 	name := either(c.image, m.Image.Reference)
-	img, err := c.e.openImage(ctx, name, reg, m.Platform, c.limit)
+	img, err := c.e.openImage(ctx, name, reg, wish{platform: m.Platform, limit: c.limit})
 	if err != nil {
 		return fmt.Errorf("%w (--image names the image if it is elsewhere now, --digests-only needs none)", err)
 	}

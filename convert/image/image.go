@@ -37,6 +37,10 @@ type Options struct {
 	// Name is what messages and the result call the image; "": what its reference says.
 	Name string
 
+	// Skip, where it is set, is asked when the image is known but for its layers.
+	// Where it says so they are not fetched, and the image that comes has none.
+	Skip func(img *Image) bool
+
 	// Progress, where it is set, is called from one goroutine at a time with the
 	// packed bytes of layers that have come so far, and all there are. Layers of a
 	// local store are not among them.
@@ -102,15 +106,13 @@ func Open(ctx context.Context, ref string, o Options) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening image %s: %w", ref, err)
 	}
-	name := o.Name
-	if name == "" {
-		name = displayName(r)
+	if o.Name == "" {
+		o.Name = displayName(r)
 	}
 	img, err := open(ctx, r, o)
 	if err != nil {
-		return nil, fmt.Errorf("reading image %s: %w", name, err)
+		return nil, fmt.Errorf("reading image %s: %w", o.Name, err)
 	}
-	img.Name = name
 	return img, nil
 }
 
@@ -130,7 +132,10 @@ func open(ctx context.Context, r types.ImageReference, o Options) (*Image, error
 		return nil, err
 	}
 	defer src.Close()
-	img := &Image{Digest: sel.digest, ID: sel.image.ConfigInfo().Digest, Config: *sel.config}
+	img := &Image{Name: o.Name, Digest: sel.digest, ID: sel.image.ConfigInfo().Digest, Config: *sel.config}
+	if o.Skip != nil && o.Skip(img) {
+		return img, nil
+	}
 	f := fetcher{ref: r, src: src, o: o, instance: sel.instance}
 	if img.Layers, err = f.layers(ctx, sel); err != nil {
 		return nil, errors.Join(err, img.Close())

@@ -1,0 +1,53 @@
+package convert
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/rootcast/rootcast/convert/cache"
+	"github.com/rootcast/rootcast/convert/exlist"
+	"github.com/rootcast/rootcast/convert/image"
+)
+
+// TestInputs: each option changes what a version is said to be made of, but
+// those that change no byte of it.
+func TestInputs(t *testing.T) {
+	harmless := map[string]bool{"Dir": true, "Jobs": true, "Cache": true, "Keep": true, "Wait": true, "Report": true}
+	of := func(o Options) string { return (&converter{o: o, img: &image.Image{Name: "x"}}).inputs() }
+	plain := of(Options{})
+	for i := range reflect.TypeFor[Options]().NumField() {
+		var o Options
+		field := reflect.ValueOf(&o).Elem().Field(i)
+		name := reflect.TypeFor[Options]().Field(i).Name
+		switch field.Interface().(type) {
+		case *time.Time:
+			at := time.Unix(1, 0)
+			field.Set(reflect.ValueOf(&at))
+		case *exlist.List:
+			field.Set(reflect.ValueOf(exlist.New("./x")))
+		case *cache.Store:
+			field.Set(reflect.ValueOf(&cache.Store{}))
+		case Report:
+			field.Set(reflect.ValueOf(Report(func(string, int64, int64) {})))
+		default:
+			switch field.Kind() {
+			case reflect.String:
+				field.SetString("x")
+			case reflect.Int:
+				field.SetInt(7)
+			case reflect.Bool:
+				field.SetBool(true)
+			default:
+				t.Fatalf("%s: how is a %s set?", name, field.Type())
+			}
+		}
+		if changed := of(o) != plain; changed == harmless[name] {
+			t.Errorf("%s: changed %v", name, changed)
+		}
+	}
+	other := converter{img: &image.Image{Name: "y"}}
+	if other.inputs() == plain {
+		t.Error("another image's name changes nothing")
+	}
+}
