@@ -44,7 +44,8 @@ type Options struct {
 	Keep int  // versions of the rootimgdir that stay, the new one among them; 0: netboot.DefaultKeep
 	Wait bool // wait for another process that writes the rootimgdir
 
-	Report Report // nil: nobody is told
+	Report  Report               // nil: nobody is told
+	Explain func(*exlist.Report) // is told what Exclude does; nil: nobody is
 }
 
 // Report is told of long work, from one goroutine at a time: when a step starts
@@ -173,6 +174,9 @@ func (c *converter) prepare(ctx context.Context) (err error) {
 	program, err := FindInit(c.tree)
 	if err != nil {
 		return err
+	}
+	if c.o.Explain != nil && c.o.Exclude != nil {
+		c.o.Explain(c.o.Exclude.Explain(c.tree.All()))
 	}
 	rules := c.o.Exclude.Rules()
 	if err := finish(c.tree, rules, program); err != nil {

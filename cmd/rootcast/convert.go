@@ -40,6 +40,7 @@ type convertCmd struct {
 	dir      string
 	keep     int
 	wait     bool
+	explain  bool
 	json     bool
 }
 
@@ -107,6 +108,7 @@ func newConvertCommand(e *env) *cli.Command {
 		&cli.StringFlag{Name: "rootimgdir", Usage: "write to `DIR` (default: rootimg-NAME here)", Destination: &c.dir},
 		&cli.IntFlag{Name: "keep", Usage: "let `N` versions stay, the new one among them, for rootcast rollback", Value: netboot.DefaultKeep, Destination: &c.keep},
 		waitFlag(&c.wait),
+		&cli.BoolFlag{Name: "explain-exlist", Usage: "tell what each rule of the exclude lists saves, and which match nothing", Destination: &c.explain, DisableDefaultText: true},
 		&cli.BoolFlag{Name: "json", Usage: "print the manifest instead of the directory", Destination: &c.json, DisableDefaultText: true})
 	return &cli.Command{
 		Name:        "convert",
@@ -133,6 +135,12 @@ func (c *convertCmd) run(ctx context.Context, args []string) error {
 	reg, err := c.registry.registry()
 	if err != nil {
 		return err
+	}
+	if c.explain {
+		if len(c.make.exlists.Value()) == 0 {
+			return usageErrorf("--explain-exlist explains what --exlist FILE names, and there is none")
+		}
+		o.Explain = c.e.sayExcluded
 	}
 	began := time.Now()
 	m, err := c.e.convert(ctx, args[0], reg, &c.make, o)

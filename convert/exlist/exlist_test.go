@@ -95,6 +95,15 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: got %v, want an error with %q", name, err, tc.want)
 		}
 	}
+	// A file under another name is still the same.
+	if err := os.Symlink(".", filepath.Join(dir, "here")); err != nil {
+		t.Fatal(err)
+	}
+	round := write("round", "./x\n#INCLUDE:here/round#\n")
+	want := round + ":2: the list includes itself: " + round + " includes " + filepath.Join(dir, "here", "round")
+	if _, err := Read(round); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
 	if _, err := Read(filepath.Join(dir, "none")); err == nil {
 		t.Error("a missing list was read")
 	}
@@ -102,10 +111,32 @@ func TestRead(t *testing.T) {
 
 func FuzzMatch(f *testing.F) {
 	f.Add("./a[b-*?", "./abc")
+	f.Add("./a*b[é-ü]*c", "./a\xffbéc")
 	f.Fuzz(func(t *testing.T, pattern, name string) {
-		match(pattern, name) // no panic, and it ends
+		got := match(pattern, name) // no panic, and it ends
 		if !match("*", name) || name != "" && !strings.ContainsAny(name, `*?[\`) && !match(name, name) {
 			t.Errorf("%q does not match itself", name)
+		}
+		both := max(charsOf(pattern), charsOf(name))
+		if slow := both.match(pattern, name) || both == utf8Text && rawBytes.match(pattern, name); got != slow {
+			t.Errorf("%q matches %q: %t, and compiled %t", pattern, name, slow, got)
+		}
+	})
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("./a # b\n+./c\n-./d\n--./e\n-+./f\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "#INCLUDE:") {
+			return // it would read the machine's files
+		}
+		r := reader{list: &List{}}
+		if r.read("list", strings.NewReader(text)) != nil {
+			return
+		}
+		rules := r.list.Rules()
+		if diff := cmp.Diff(rules, New(rules...).Rules()); diff != "" {
+			t.Errorf("rules read again (-want +got):\n%s", diff)
 		}
 	})
 }

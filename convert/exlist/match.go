@@ -14,19 +14,13 @@ type glob struct {
 	chars         // what the characters of the pattern are
 }
 
-// special are the characters of a pattern that may stand for others.
-const special = `*?[\`
-
 func compile(pattern string) glob {
 	g := glob{chars: charsOf(pattern)}
 	var prefix strings.Builder
 	for {
-		i := strings.IndexAny(pattern, special)
-		if i < 0 {
-			i = len(pattern)
-		}
-		prefix.WriteString(pattern[:i])
-		pattern = pattern[i:]
+		start := plain(pattern)
+		prefix.WriteString(start)
+		pattern = pattern[len(start):]
 		if len(pattern) < 2 || pattern[0] != '\\' {
 			break
 		}
@@ -35,7 +29,7 @@ func compile(pattern string) glob {
 	}
 	g.prefix, g.rest = prefix.String(), pattern
 	// A star within brackets has their end behind it.
-	if i := strings.LastIndexByte(pattern, '*'); i >= 0 && !strings.ContainsAny(pattern[i+1:], special+"]") {
+	if i := strings.LastIndexByte(pattern, '*'); i >= 0 && !strings.ContainsAny(pattern[i+1:], `?[]\`) {
 		g.suffix = pattern[i+1:]
 	}
 	return g
@@ -98,28 +92,43 @@ func (c chars) first(s string) (char rune, size int) {
 }
 
 func (c chars) match(pattern, name string) bool {
-	// On a mismatch, go on after the latest star with one more character taken by it.
-	star, resume := -1, 0
+	// On a mismatch, go on after the latest star with one more character taken by
+	// it, or as many as it takes to the text that must follow.
+	star, resume, after := -1, 0, ""
 	p, n := 0, 0
 	for n < len(name) {
 		if p < len(pattern) && pattern[p] == '*' {
-			star, resume = p, n
 			p++
-			continue
-		}
-		if plen, nlen, ok := c.matchOne(pattern[p:], name[n:]); ok {
+			star, resume, after = p, n, plain(pattern[p:])
+		} else if plen, nlen, ok := c.matchOne(pattern[p:], name[n:]); ok {
 			p += plen
 			n += nlen
 			continue
+		} else if star < 0 {
+			return false
+		} else {
+			_, size := c.first(name[resume:])
+			resume += size
 		}
-		if star < 0 {
+		skip := strings.Index(name[resume:], after)
+		if skip < 0 {
 			return false
 		}
-		_, size := c.first(name[resume:])
-		resume += size
-		p, n = star+1, resume
+		resume += skip
+		p, n = star+len(after), resume+len(after)
 	}
 	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// plain is what a pattern starts with that stands for itself.
+func plain(pattern string) string {
+	for i := range len(pattern) {
+		switch pattern[i] {
+		case '*', '?', '[', '\\':
+			return pattern[:i]
+		}
+	}
+	return pattern
 }
 
 // matchOne matches one character of name, which is not empty, with the element
