@@ -29,7 +29,8 @@ of a registry's image that the local store has are not fetched.
 
    rootcast convert --rootimgdir /srv/boot/compute localhost/compute:1
    rootcast convert --rootimgdir /srv/boot/compute docker://registry.example/compute:1
-   rootcast convert --exlist recipes/debian12/compute/exlist --rootimgdir DIR IMAGE
+   rootcast convert --exlist recipes/debian12/compute/exlist --explain-exlist --rootimgdir DIR IMAGE
+   rootcast convert --keep 5 --wait --rootimgdir DIR IMAGE
    rootcast convert --kernel 6.1.0-37 --append "mitigations=off" --compress gzip IMAGE`
 
 // convertCmd is what the flags of rootcast convert fill.

@@ -93,20 +93,10 @@ func (s *site) remember(id string) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	for _, next := range []string{currentID(s.dir), id} {
-		info, err := os.Stat(s.version(next))
-		if next == "" || err != nil {
-			continue
-		}
-		u := use{next, info.ModTime(), info.ModTime()}
-		if i := slices.IndexFunc(list, func(u use) bool { return u.id == next }); i >= 0 {
-			u = list[i]
-		}
-		if next == id && id != currentID(s.dir) {
-			u.current = now
-		}
-		list = append(forget(list, next), u)
+	old := currentID(s.dir)
+	list = s.toEnd(list, old)
+	if list = s.toEnd(list, id); old != id && len(list) > 0 {
+		list[len(list)-1].current = time.Now()
 	}
 	list = slices.DeleteFunc(list, func(u use) bool {
 		_, err := os.Stat(s.version(u.id))
@@ -117,4 +107,18 @@ func (s *site) remember(id string) error {
 		return err
 	}
 	return os.Rename(temp, filepath.Join(s.dir, historyName))
+}
+
+// toEnd makes a version the last one of the history. One that the history does
+// not know became current when it was made.
+func (s *site) toEnd(list []use, id string) []use {
+	info, err := os.Stat(s.version(id))
+	if id == "" || err != nil {
+		return list
+	}
+	u := use{id, info.ModTime(), info.ModTime()}
+	if i := slices.IndexFunc(list, func(u use) bool { return u.id == id }); i >= 0 {
+		u = list[i]
+	}
+	return append(forget(list, id), u)
 }
