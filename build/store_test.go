@@ -210,3 +210,28 @@ func TestResolve(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A store that is there is opened; of one that is not, nothing is made.
+func TestOpenStoreIfAny(t *testing.T) {
+	s := newStore(t)
+	if _, err := s.AddImage(t.Context(), spec(t, "base")); err != nil {
+		t.Fatal(err)
+	}
+	there := StoreOptions{Root: s.store.GraphRoot(), RunRoot: s.store.RunRoot(), Driver: s.store.GraphDriverName()}
+	again, ok := OpenStoreIfAny(there)
+	if !ok || again.Place() != s.Place() {
+		t.Errorf("the store was not opened again: %v, %+v", ok, again)
+	}
+	dir := filepath.Join(t.TempDir(), "none")
+	for name, o := range map[string]StoreOptions{
+		"no directory":   {Root: dir, RunRoot: filepath.Join(dir, "run"), Driver: "vfs"},
+		"another driver": {Root: there.Root, RunRoot: filepath.Join(dir, "run"), Driver: "none"},
+	} {
+		if s, ok := OpenStoreIfAny(o); ok {
+			t.Errorf("%s: %s is open", name, s.Place())
+		}
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("something was made: %v", err)
+	}
+}
