@@ -44,6 +44,8 @@ crun crun
 runc runc
 find findutils
 flock util-linux
+rpmbuild rpm
+db_load db-util
 LIST
 }
 
@@ -87,6 +89,8 @@ qemu-system-misc qemu-system-riscv,qemu-system-s390x qemu-extra,qemu-s390x qemu-
 debian-archive-keyring debian-keyring debian-archive-keyring debian-archive-keyring
 xz-utils xz xz xz
 shellcheck ShellCheck ShellCheck shellcheck
+rpm rpm-build rpm-build rpm-tools
+db-util libdb-utils db48-utils db5.3
 '
   for package; do
     if read -ra row < <(grep "^$package " <<<"$names"); then
