@@ -32,6 +32,7 @@ type Inode struct {
 
 	content content
 	names   int
+	layer   int // which layer, counted from 1, brought it
 }
 
 // content gives the bytes of a regular file.

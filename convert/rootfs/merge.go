@@ -37,6 +37,7 @@ func Merge(ctx context.Context, layers ...*Index) (*Tree, error) {
 		}
 	}
 	m.tree.countNames()
+	m.tree.Layers = m.uses(layers)
 	return m.tree, nil
 }
 
@@ -44,6 +45,7 @@ type merger struct {
 	tree  *Tree
 	layer int
 	name  string // of the layer
+	made  []made // regular files, by layer
 }
 
 func (m *merger) apply(ctx context.Context, layer *Index) error {
@@ -105,6 +107,7 @@ func (m *merger) entry(e Entry) error {
 		return m.put(e.Path, target.inode)
 	default:
 		in := *e.Inode // the layer may belong to another tree as well
+		m.remember(e.Path, &in)
 		return m.put(e.Path, &in)
 	}
 }

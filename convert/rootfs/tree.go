@@ -22,6 +22,9 @@ type Tree struct {
 	// Warnings are what the merge had to decide and people may want to know.
 	Warnings []string
 
+	// Layers are what each layer brought, the lowest first.
+	Layers []LayerUse
+
 	root *node
 }
 
