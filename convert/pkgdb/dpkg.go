@@ -111,22 +111,31 @@ func summedName(line string) string {
 	return name
 }
 
-// files reads a list of a package's files, which need not be there.
+// files reads a list of a package's files, which need not be there. A list names
+// the directories too, and one of them may be a link in the tree: where others are
+// below it, it is no file of the package.
 func (d *dpkg) files(s stanza, list string, name func(line string) string) ([]string, error) {
-	var files []string
+	var names []string
+	dirs := map[string]bool{}
 	err := d.r.lines(list, func(_ int, line string) error {
-		if line = name(line); line == "" {
-			return nil
-		}
-		abs := path.Join("/", line)
-		if to, ok := d.diversions[abs]; ok && to.by != s.name {
-			abs = to.to
-		}
-		if found, ok := d.r.file(abs); ok {
-			files = append(files, found)
+		if line = name(line); line != "" {
+			names = append(names, path.Join("/", line))
+			dirs[path.Dir(names[len(names)-1])] = true
 		}
 		return nil
 	})
+	var files []string
+	for _, name := range names {
+		if dirs[name] {
+			continue
+		}
+		if to, ok := d.diversions[name]; ok && to.by != s.name {
+			name = to.to
+		}
+		if found, ok := d.r.file(name); ok {
+			files = append(files, found)
+		}
+	}
 	return files, err
 }
 

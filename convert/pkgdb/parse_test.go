@@ -268,17 +268,30 @@ func TestReadNDBDamage(t *testing.T) {
 	}
 }
 
+// FuzzNDB and FuzzBDB lay what is given over a whole database: the fuzzer is slow
+// with long inputs.
 func FuzzNDB(f *testing.F) {
-	f.Add(makeNDB([]byte("one"), makeHeader(sample...)))
-	f.Fuzz(func(_ *testing.T, b []byte) {
+	good := makeNDB([]byte("one"), []byte("two"))
+	f.Add(good[:80], good[ndbPage:])
+	f.Fuzz(func(_ *testing.T, head, blobs []byte) {
+		b := append(makeNDB()[:ndbPage], blobs...)
+		copy(b[:ndbPage], head)
 		_ = readNDB(bytes.NewReader(b), int64(len(b)), func([]byte) error { return nil })
 	})
 }
 
 func FuzzBDB(f *testing.F) {
-	f.Add(makeBDB(binary.LittleEndian, bytes.Repeat([]byte("long value "), 200)))
-	f.Add(makeBDB(binary.BigEndian, makeHeader(sample...)))
-	f.Fuzz(func(_ *testing.T, b []byte) {
+	long := bytes.Repeat([]byte("long value "), 60)
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		good := makeBDB(order, long)
+		f.Add(good[:36], good[512:512+40], good[1024-70:1024], good[1024:1024+40])
+	}
+	f.Fuzz(func(_ *testing.T, meta, head, items, value []byte) {
+		b := makeBDB(binary.LittleEndian, long)
+		copy(b, meta)
+		copy(b[512:], head)
+		copy(b[1024-min(len(items), 512):1024], items)
+		copy(b[1024:], value)
 		_ = readBDB(bytes.NewReader(b), int64(len(b)), func([]byte) error { return nil })
 	})
 }
