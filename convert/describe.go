@@ -58,10 +58,9 @@ func Describe(ctx context.Context, img *image.Image) (*Description, error) {
 		return nil, err
 	}
 	d.count(tree)
-	steps := layerSteps(img)
-	for i, l := range img.Layers {
+	d.Layers = Layers(img)
+	for _, l := range d.Layers {
 		d.LayerSize += l.Size
-		d.Layers = append(d.Layers, LayerInfo{Digest: l.Digest.String(), DiffID: l.DiffID.String(), Size: l.Size, CreatedBy: steps[i]})
 	}
 	return d, nil
 }
@@ -75,6 +74,16 @@ func (d *Description) count(tree *rootfs.Tree) {
 			d.Size += in.Size
 		}
 	}
+}
+
+// Layers describes the layers of an image, the lowest first.
+func Layers(img *image.Image) []LayerInfo {
+	steps := layerSteps(img)
+	layers := make([]LayerInfo, len(img.Layers))
+	for i, l := range img.Layers {
+		layers[i] = LayerInfo{Digest: l.Digest.String(), DiffID: l.DiffID.String(), Size: l.Size, CreatedBy: steps[i]}
+	}
+	return layers
 }
 
 // layerSteps says which step of the history made each layer.

@@ -68,6 +68,8 @@ func commands(e *env) []*cli.Command {
 		newConvertCommand(e),
 		newVerifyCommand(e),
 		newRollbackCommand(e),
+		newReportCommand(e),
+		newDiffCommand(e),
 		newBootCommand(e),
 		newVersionCommand(e),
 	}
