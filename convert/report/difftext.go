@@ -14,7 +14,11 @@ const shownChanges = 20
 func (d *Diff) WriteTable(w io.Writer, all bool) error {
 	t := &diffTable{all: all}
 	t.line("A  %s: %s in %s", show(d.A.Name), size(d.A.Size), plural(d.A.Files, "file"))
-	t.line("B  %s: %s in %s, %s", show(d.B.Name), size(d.B.Size), plural(d.B.Files, "file"), delta(d.Delta))
+	change := "as much"
+	if d.Delta != 0 {
+		change = delta(d.Delta)
+	}
+	t.line("B  %s: %s in %s, %s", show(d.B.Name), size(d.B.Size), plural(d.B.Files, "file"), change)
 	t.packages(&d.Packages)
 	t.dirs(d.Directories)
 	t.files(d)
@@ -94,9 +98,13 @@ func (t *diffTable) dirs(list []DirChange) {
 		if c.Delta == 0 || c.Path == "/" {
 			continue
 		}
-		inner := slices.ContainsFunc(list[i+1:], func(b DirChange) bool {
-			return b.Delta == c.Delta && strings.HasPrefix(b.Path, c.Path+"/")
-		})
+		inner := false
+		for _, b := range list[i+1:] {
+			if bySize(b.Delta, c.Delta) != 0 { // they are sorted
+				break
+			}
+			inner = inner || b.Delta == c.Delta && strings.HasPrefix(b.Path, c.Path+"/")
+		}
 		if !inner {
 			rows = append(rows, c)
 		}
