@@ -26,7 +26,7 @@ func (e *env) openSource(ctx context.Context, name string, reg build.Registry, p
 	if isRootimgdir(name) {
 		return e.openRootimgdir(ctx, name)
 	}
-	img, err := e.openImage(ctx, name, reg, platform)
+	img, err := e.openImage(ctx, name, reg, wish{platform: platform})
 	if err != nil {
 		return nil, err
 	}
