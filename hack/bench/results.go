@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// results is what RESULTS.md tells.
+type results struct {
+	date    string
+	machine []string // a line each
+	tools   []string
+	image   string
+	rounds  int
+	rows    []row
+	sides   []side
+	samples map[string][]sample // by the name of a side, a round each
+}
+
+// missed returns how many rows miss their targets.
+func (r results) missed() int {
+	n := 0
+	for _, w := range r.rows {
+		if _, met := w.target.judge(r.of(w.ours), r.of(w.theirs)); !met {
+			n++
+		}
+	}
+	return n
+}
+
+func (r results) of(name string) sample { return summary(r.samples[name]) }
+
+// markdown renders all of it.
+func (r results) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `# Results of make bench
+
+Written by hack/bench on %s; the comparisons and their targets are those of the design, §9. Each side
+ran %d times, in turns, after a turn that nobody timed, so that all read from warm caches; the times are
+of whole processes. rootcast also hashes, fsyncs and publishes what it makes, which the other tools do not.
+
+- Image: %s
+`, r.date, r.rounds, r.image)
+	for _, line := range r.machine {
+		fmt.Fprintf(&b, "- %s\n", line)
+	}
+	fmt.Fprintf(&b, "- Tools: %s\n\n## Comparison\n\n%s", strings.Join(r.tools, "; "), r.comparison())
+	fmt.Fprintf(&b, "\nTimes and sizes are medians; a ratio in × is ours by theirs. ")
+	fmt.Fprintf(&b, "The peak is the highest of all rounds.\n\n## Each side\n\n%s\n## Every run\n\n", r.eachSide())
+	fmt.Fprintf(&b, "Seconds from start to end (seconds of all processors).\n\n%s", r.everyRun())
+	return b.String()
+}
+
+// comparison is the table of rows.
+func (r results) comparison() string {
+	t := table{{"row", "work", "against", "ours", "theirs", "ratio", "target", "met"}}
+	for _, w := range r.rows {
+		ours, theirs := r.of(w.ours), r.of(w.theirs)
+		ratio, met := w.target.judge(ours, theirs)
+		verdict := map[bool]string{true: "yes", false: "**no**"}[met]
+		if w.target.kind == forInformation {
+			verdict = ""
+		}
+		if w.target.kind == memory {
+			t = append(t, []string{fmt.Sprint(w.number), w.work, "", bytesString(ours.peak), "", "", w.target.String(), verdict})
+			continue
+		}
+		t = append(t, []string{
+			fmt.Sprint(w.number), w.work, w.against, seconds(ours.wall), seconds(theirs.wall), ratio, w.target.String(), verdict,
+		})
+	}
+	return t.String()
+}
+
+// eachSide is the table of medians of the sides.
+func (r results) eachSide() string {
+	t := table{{"side", "what it does", "time", "CPU", "peak memory", "size"}}
+	for _, s := range r.sides {
+		m := r.of(s.name)
+		size := ""
+		if m.size > 0 {
+			size = bytesString(m.size)
+		}
+		t = append(t, []string{s.name, s.title, seconds(m.wall), seconds(m.cpu), bytesString(m.peak), size})
+	}
+	return t.String()
+}
+
+// everyRun is the table of raw values.
+func (r results) everyRun() string {
+	head := []string{"side"}
+	for i := range r.rounds {
+		head = append(head, fmt.Sprintf("round %d", i+1))
+	}
+	t := table{head}
+	for _, s := range r.sides {
+		line := []string{s.name}
+		for _, m := range r.samples[s.name] {
+			line = append(line, fmt.Sprintf("%.3f (%.2f)", m.wall.Seconds(), m.cpu.Seconds()))
+		}
+		t = append(t, line)
+	}
+	return t.String()
+}
+
+// table is rows of cells; the first row is its head.
+type table [][]string
+
+// String renders a Markdown table.
+func (t table) String() string {
+	var b strings.Builder
+	for i, line := range t {
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(line, " | "))
+		if i == 0 {
+			fmt.Fprintf(&b, "|%s\n", strings.Repeat("---|", len(line)))
+		}
+	}
+	return b.String()
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+
+// bytesString writes a size for people.
+func bytesString(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	default:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+}
