@@ -16,7 +16,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -linkmode=external -extldflags "-sta
 export GOFLAGS
 export CGO_ENABLED := 1
 
-.PHONY: all install test lint fuzz bench vendor demo clean help
+.PHONY: all install test lint fuzz bench microbench vendor demo clean help
 
 all: ## build bin/rootcast, one static file
 	@hack/setup.sh build
@@ -39,7 +39,11 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@hack/setup.sh build
 	@hack/fuzz.sh $(FUZZTIME)
 
-bench: ## run the benchmarks
+bench: all ## measure against the tools that rootcast replaces; BENCH="-rows 1,2" for some
+	@hack/setup.sh bench
+	@go run ./hack/bench $(BENCH)
+
+microbench: ## run the benchmarks of packages
 	@hack/setup.sh build
 	@hack/alive.sh 'still measuring' go test -run '^$$' -bench . -benchmem ./...
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes sure that what `make build|demo|test|lint` needs is installed. Where there
+# Makes sure that what `make build|demo|test|bench|lint` needs is installed. Where there
 # is apt-get root gets what is missing; anyone else is told the command that does it.
 #
-#   hack/setup.sh build|demo|test|lint
+#   hack/setup.sh build|demo|test|bench|lint
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -49,6 +49,22 @@ db_load db-util
 LIST
 }
 
+bench_needs() {
+  cat <<'LIST'
+mmdebstrap mmdebstrap
+/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+zstd zstd
+cpio cpio
+pigz pigz
+tar tar
+mksquashfs squashfs-tools
+mkfs.erofs erofs-utils
+umoci umoci
+buildah buildah
+findmnt util-linux
+LIST
+}
+
 lint_needs() {
   echo "shellcheck shellcheck"
 }
@@ -88,6 +104,7 @@ qemu-system-ppc qemu-system-ppc qemu-ppc qemu-system-ppc
 qemu-system-misc qemu-system-riscv,qemu-system-s390x qemu-extra,qemu-s390x qemu-system-riscv,qemu-system-s390x
 debian-archive-keyring debian-keyring debian-archive-keyring debian-archive-keyring
 xz-utils xz xz xz
+squashfs-tools squashfs-tools squashfs squashfs-tools
 shellcheck ShellCheck ShellCheck shellcheck
 rpm rpm-build rpm-build rpm-tools
 db-util libdb-utils db48-utils db5.3
@@ -143,11 +160,11 @@ check_go() {
   fi
 }
 
-what=${1:?usage: hack/setup.sh build|demo|test|lint}
+what=${1:?usage: hack/setup.sh build|demo|test|bench|lint}
 case $what in
-build | demo | test | lint) ;;
+build | demo | test | bench | lint) ;;
 *)
-  echo "hack/setup.sh: no set-up for $what; there is build, demo, test and lint" >&2
+  echo "hack/setup.sh: no set-up for $what; there is build, demo, test, bench and lint" >&2
   exit 2
   ;;
 esac

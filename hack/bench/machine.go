@@ -34,7 +34,7 @@ func (b *bench) tools(ctx context.Context) ([]string, error) {
 		{"", `pigz --version 2>&1`},
 		{"", `tar --version | sed -n '1p'`},
 		{"", `mksquashfs -version | sed -n '1s/ (.*//; 1s/ version//p'`},
-		{"mkfs.erofs", `mkfs.erofs -V 2>&1 | sed -n 's/.*mkfs.erofs[^0-9]*//p'`},
+		{"mkfs.erofs", `(set +e; mkfs.erofs -V; mkfs.erofs --help; true) 2>&1 | sed -n 's/^mkfs.erofs[^0-9]*\([0-9.]*[0-9]\)$/\1/p' | sed -n 1p`},
 		{"", `umoci --version | sed 's/ version//'`},
 		{"", `buildah --version | sed 's/ version//; s/ (.*//'`},
 	}

@@ -53,6 +53,9 @@ func start(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if os.Geteuid() != 0 {
+		return errors.New("only root can unpack trees with the owners of their files; run this as root")
+	}
 	b := &bench{options: o, env: []string{
 		"ROOTCAST=" + o.program, "DIR=" + o.dir, "HERE=" + o.here, "TMPDIR=" + filepath.Join(o.dir, "tmp"), "LC_ALL=C",
 	}}
