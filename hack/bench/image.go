@@ -25,7 +25,8 @@ type thing struct {
 	script string // makes it in $MADE
 }
 
-// things returns all there are, each after those that it is made from.
+// things returns all there are, each after those that it is made from. Buildah
+// names what it pulls by the path, which must therefore look like a name.
 func things() []thing {
 	return []thing{
 		{"changed", rc + ` build -t localhost/bench/node:2 -f "$HERE/changed.Containerfile" "$HERE/node"`},
@@ -34,9 +35,10 @@ func things() []thing {
 		{"tree", `rm -rf "$MADE/tree"; umoci raw unpack --image "$MADE/layout":node "$MADE/tree"`},
 		{"cpio", `cd "$MADE/tree"; find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort | cpio --quiet --create --format newc --file="$MADE/root.cpio"`},
 		{"buildah", `rm -rf "$MADE/base"; ` + rc + ` push localhost/bench/base:12 oci:"$MADE/base":base
+cd "$MADE"
 echo '{"default":[{"type":"insecureAcceptAnything"}]}' >"$DIR/policy.json"
-` + buildah + ` pull --quiet --signature-policy "$DIR/policy.json" oci:"$MADE/base":base >"$MADE/base.id"
-` + buildah + ` tag "$(<"$MADE/base.id")" localhost/bench/base:12
+` + buildah + ` pull --quiet --signature-policy "$DIR/policy.json" oci:base:base >base.id
+` + buildah + ` tag "$(<base.id)" localhost/bench/base:12
 ` + buildahBuild},
 	}
 }

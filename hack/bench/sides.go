@@ -51,7 +51,7 @@ func (h help) conversions() map[string]conversion {
 func (h help) convert(name, method, cache, image string, needs ...string) side {
 	c, known := h.conversions()[method]
 	if !known {
-		return side{name: name, flags: []string{method}}
+		return side{name: name, flags: []string{"--method " + method}}
 	}
 	if cache == noCache && !h.has([]string{noCache}) { // a rootcast that never has a cache
 		cache = ""
@@ -96,7 +96,7 @@ func (h help) sides() []side {
 func (h help) cpioSides() []side {
 	store := h.convert("store", "cpio", noCache, "localhost/bench/node:1", "tree", "layout")
 	store.title = "rootcast convert, image in the store → cpio.zst"
-	store.check += "\n" + `zstd -q -dc "$OUT/node/` + h.conversions()["cpio"].file + `" | cpio --quiet -t >"$OUT/list"` + "\n" + sameNames
+	store.check += "\n" + `zstd -q -dc <"$OUT/node/` + h.conversions()["cpio"].file + `" | cpio --quiet -t >"$OUT/list"` + "\n" + sameNames
 	return []side{
 		store,
 		{
