@@ -16,6 +16,7 @@ type side struct {
 	check  string   // what must be true of the first output; it ends with status 0
 	needs  []string // things it works on
 	flags  []string // of rootcast convert, without which there is no such side
+	warm   bool     // it needs no warming up: another side of its row has just read the same
 }
 
 // conversion is a way that convert is called, and the root it makes.
@@ -132,7 +133,7 @@ cp -r "$OUT/blobs" "$OUT/copy"
 umoci --log=error raw unpack --image "$OUT/copy":node "$OUT/rootfs"
 rm -rf "$OUT/copy"
 ROOT=$OUT/rootfs` + "\n" + warewulfBuild,
-			file: "node.img.gz", needs: []string{"layout", "tree"},
+			file: "node.img.gz", needs: []string{"layout", "tree"}, warm: true,
 		},
 	}
 }

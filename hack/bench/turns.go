@@ -37,6 +37,9 @@ func (b *bench) choose(h help) ([]row, []side) {
 func (b *bench) measureAll(ctx context.Context, r results) error {
 	for round := range b.rounds + 1 {
 		for _, s := range r.sides {
+			if round == 0 && s.warm {
+				continue
+			}
 			m, err := b.measureSide(ctx, s)
 			if err != nil {
 				return err
