@@ -88,7 +88,7 @@ func TestComparison(t *testing.T) {
 		rounds: 2,
 		rows: []row{
 			{1, "convert", "`zstd`", "a", "b", target{atMost, 1, 0}},
-			{7, "tar", "`tar`", "a", "b", target{}},
+			{7, "tar", "`tar | zstd`", "a", "b", target{}},
 			{8, "memory", "", "a", "", target{memory, 400, 0}},
 		},
 		sides: []side{{name: "a", title: "ours"}, {name: "b", title: "theirs"}},
@@ -100,7 +100,7 @@ func TestComparison(t *testing.T) {
 	want := `| row | work | against | ours | theirs | ratio | target | met |
 |---|---|---|---|---|---|---|---|
 | 1 | convert | ` + "`zstd`" + ` | 6.00 s | 3.00 s | 2.00× | ≤ 1.0× | **no** |
-| 7 | tar | ` + "`tar`" + ` | 6.00 s | 3.00 s | 2.00× | none |  |
+| 7 | tar | ` + "`tar \\| zstd`" + ` | 6.00 s | 3.00 s | 2.00× | none |  |
 | 8 | memory |  | 3.0 MiB |  |  | < 400 MiB | yes |
 `
 	if diff := cmp.Diff(want, r.comparison()); diff != "" {

@@ -111,7 +111,11 @@ type table [][]string
 func (t table) String() string {
 	var b strings.Builder
 	for i, line := range t {
-		fmt.Fprintf(&b, "| %s |\n", strings.Join(line, " | "))
+		cells := make([]string, len(line))
+		for k, cell := range line {
+			cells[k] = strings.ReplaceAll(cell, "|", `\|`)
+		}
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
 		if i == 0 {
 			fmt.Fprintf(&b, "|%s\n", strings.Repeat("---|", len(line)))
 		}

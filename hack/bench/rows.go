@@ -36,12 +36,12 @@ func rows() []row {
 	)
 	return []row{
 		{1, fromStore, "`zstd -3 -T0` on the finished cpio file", "store", "zstd", target{atMost, 1, 1.02}},
-		{2, fromStore, "`find \\| cpio \\| pigz`, xCAT's default", "store", "xcat", target{atLeast, 10, 1}},
+		{2, fromStore, "`find | cpio | pigz`, xCAT's default", "store", "xcat", target{atLeast, 10, 1}},
 		{3, fromStore, "Warewulf's image build", "store", "warewulf-build", target{atLeast, 10, 0}},
 		{4, fromLayout, "Warewulf's import and build", "layout", "warewulf", target{atLeast, 8, 0}},
 		{5, "convert again, one file changed", "its own first time", "changed", "first", target{share, 15, 0}},
 		{6, "convert again, nothing changed", "its own first time", "again", "first", target{share, 5, 0}},
-		{7, "convert → tar.zst", "`tar \\| zstd -3 -T0`", "tar", "gnu-tar", target{}},
+		{7, "convert → tar.zst", "`tar | zstd -3 -T0`", "tar", "gnu-tar", target{}},
 		{7, "convert → squashfs, zstd", "`mksquashfs`", "squashfs", "mksquashfs", target{}},
 		{7, "convert → erofs, lz4", "`mkfs.erofs`", "erofs", "mkfs.erofs", target{}},
 		{8, "peak memory of convert, this image", "", "store", "", target{memory, 400, 0}},
