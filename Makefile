@@ -59,4 +59,4 @@ clean: ## remove bin/ and what the demo and the tests keep
 	@hack/clean.sh
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 19
