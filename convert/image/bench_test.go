@@ -68,7 +68,7 @@ func benchLayer(b *testing.B) (dir string, record []byte, names []string) {
 func BenchmarkStoredRecord(b *testing.B) {
 	dir, record, _ := benchLayer(b)
 	for b.Loop() {
-		t, err := openStoredTar("L", dir, io.NopCloser(bytes.NewReader(record)), -1)
+		t, err := openStoredTar("L", dir, memory{bytes.NewReader(record)}, -1)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func BenchmarkStoredRecord(b *testing.B) {
 func BenchmarkStoredIndex(b *testing.B) {
 	dir, record, _ := benchLayer(b)
 	for b.Loop() {
-		t, err := openStoredTar("L", dir, io.NopCloser(bytes.NewReader(record)), -1)
+		t, err := openStoredTar("L", dir, memory{bytes.NewReader(record)}, -1)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func BenchmarkStoredIndex(b *testing.B) {
 // BenchmarkStoredReadAt reads each file of a layer through the tar.
 func BenchmarkStoredReadAt(b *testing.B) {
 	dir, record, _ := benchLayer(b)
-	t, err := openStoredTar("L", dir, io.NopCloser(bytes.NewReader(record)), -1)
+	t, err := openStoredTar("L", dir, memory{bytes.NewReader(record)}, -1)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func BenchmarkStoredReadAt(b *testing.B) {
 // BenchmarkStoredReadFile reads each file of a layer on its own.
 func BenchmarkStoredReadFile(b *testing.B) {
 	dir, record, names := benchLayer(b)
-	t, err := openStoredTar("L", dir, io.NopCloser(bytes.NewReader(record)), 1)
+	t, err := openStoredTar("L", dir, memory{bytes.NewReader(record)}, 1)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 
@@ -20,11 +21,11 @@ import (
 // would give. The record is read when the tar is first read: who knows already
 // what is in the layer and asks for files alone does without.
 type storedTar struct {
-	layer   string        // what messages call it
-	dir     *os.File      // the layer's directory; held, so that its name may change
-	packed  io.ReadCloser // the record, by gzip
-	size    int64         // of the tar, as the store says; < 0: as the record says
-	release func() error  // gives the directory back to the store; nil: nothing to give
+	layer   string       // what messages call it
+	dir     *os.File     // the layer's directory; held, so that its name may change
+	packed  packedRecord // the record, by gzip
+	size    int64        // of the tar, as the store says; < 0: as the record says
+	release func() error // gives the directory back to the store; nil: nothing to give
 
 	parse     sync.Once
 	record    *tarsplit.Record
@@ -37,8 +38,14 @@ var (
 	_ rootfs.FileReader   = (*storedTar)(nil)
 )
 
+// packedRecord is the file of a record.
+type packedRecord interface {
+	io.ReaderAt
+	io.Closer
+}
+
 // openStoredTar takes over the packed record of the layer whose files are in dir.
-func openStoredTar(layer, dir string, packed io.ReadCloser, size int64) (*storedTar, error) {
+func openStoredTar(layer, dir string, packed packedRecord, size int64) (*storedTar, error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil, errors.Join(err, packed.Close())
@@ -56,7 +63,8 @@ func openStoredTar(layer, dir string, packed io.ReadCloser, size int64) (*stored
 // load reads the record, once.
 func (t *storedTar) load() (*tarsplit.Record, error) {
 	t.parse.Do(func() {
-		plain, err := gzip.NewReader(bufio.NewReaderSize(t.packed, 256<<10))
+		packed := io.NewSectionReader(t.packed, 0, math.MaxInt64)
+		plain, err := gzip.NewReader(bufio.NewReaderSize(packed, 256<<10))
 		if err != nil {
 			t.recordErr = fmt.Errorf("reading the record of its tar: %w", noEOF(err))
 			return
@@ -95,8 +103,12 @@ func (t *storedTar) ReadAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// Headers implements rootfs.HeaderReader: to index a layer opens none of its files.
-func (t *storedTar) Headers() io.ReaderAt { return storedHeaders{t} }
+// Headers implements rootfs.HeaderReader: to index a layer opens none of its
+// files. The record, which is as large as all headers, goes when nobody has the
+// reader any more; a later ReadAt reads it again.
+func (t *storedTar) Headers() io.ReaderAt {
+	return storedHeaders{&storedTar{layer: t.layer, dir: t.dir, packed: t.packed, size: t.size}}
+}
 
 type storedHeaders struct{ *storedTar }
 

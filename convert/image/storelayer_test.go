@@ -47,7 +47,12 @@ func split(t testing.TB, tar io.Reader) []byte {
 }
 
 // packed is a record as a store keeps it.
-func packed(t testing.TB, record []byte) io.ReadCloser {
+// memory is a record that is no file.
+type memory struct{ *bytes.Reader }
+
+func (memory) Close() error { return nil }
+
+func packed(t testing.TB, record []byte) memory {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -57,7 +62,7 @@ func packed(t testing.TB, record []byte) io.ReadCloser {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return io.NopCloser(&b)
+	return memory{bytes.NewReader(b.Bytes())}
 }
 
 // layerDir is a layer's directory in a store.
@@ -164,7 +169,7 @@ func TestStoredTarRecordErrors(t *testing.T) {
 	t.Parallel()
 	size := rootfstest.Tar(t, storedLayer).Size()
 	whole := split(t, rootfstest.Tar(t, storedLayer))
-	read := func(r io.ReadCloser, size int64) error {
+	read := func(r packedRecord, size int64) error {
 		tar, err := openStoredTar("L", t.TempDir(), r, size)
 		if err != nil {
 			return err
@@ -189,7 +194,7 @@ func TestStoredTarRecordErrors(t *testing.T) {
 	}
 	for _, r := range []string{"", "not gzip at all"} {
 		for _, size := range []int64{-1, size} {
-			if err := read(io.NopCloser(strings.NewReader(r)), size); err == nil || errors.Is(err, io.EOF) {
+			if err := read(memory{bytes.NewReader([]byte(r))}, size); err == nil || errors.Is(err, io.EOF) {
 				t.Errorf("record %q: %v", r, err)
 			}
 		}
