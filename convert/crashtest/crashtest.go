@@ -15,7 +15,7 @@ type Command struct {
 	Args   []string // the program's path first
 	Env    []string // nil: this process's
 	Dir    string   // where it runs; "": here
-	Output *os.File // its stdout and stderr; nil: this process's stderr
+	Output *os.File // its stdout and stderr; nil: they are thrown away
 	Kill   int      // before which change it dies, counted from 1; 0: it runs to its end
 }
 
@@ -48,24 +48,24 @@ func Run(c Command) (Result, error) {
 }
 
 func run(c Command) (Result, error) {
-	if c.Output == nil {
-		c.Output = os.Stderr
-	}
 	if c.Env == nil {
 		c.Env = os.Environ()
 	}
-	null, err := os.Open(os.DevNull)
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return Result{}, err
 	}
 	defer null.Close()
+	if c.Output == nil {
+		c.Output = null
+	}
 	p, err := os.StartProcess(c.Args[0], c.Args, &os.ProcAttr{
 		Dir: c.Dir, Env: c.Env, Files: []*os.File{null, c.Output, c.Output}, Sys: &unix.SysProcAttr{Ptrace: true},
 	})
 	if err != nil {
 		return Result{}, err
 	}
-	t := tracer{kill: c.Kill, pid: p.Pid}
+	t := tracer{kill: c.Kill, pid: p.Pid, seen: map[int]bool{}}
 	err = t.trace()
 	if err != nil {
 		err = errors.Join(err, p.Kill())
@@ -77,6 +77,7 @@ func run(c Command) (Result, error) {
 type tracer struct {
 	kill   int
 	pid    int
+	seen   map[int]bool // processes and threads
 	result Result
 }
 
@@ -116,6 +117,7 @@ func (t *tracer) trace() error {
 // stopped handles a thread that has stopped or ended, and returns the signal that
 // it goes on with.
 func (t *tracer) stopped(tid int, status unix.WaitStatus) (sig int, err error) {
+	t.seen[tid] = status.Stopped()
 	switch {
 	case status.Exited() && tid == t.pid:
 		t.result.Exit = status.ExitStatus()
@@ -128,13 +130,25 @@ func (t *tracer) stopped(tid int, status unix.WaitStatus) (sig int, err error) {
 		t.result.Changes++
 		if t.result.Changes == t.kill {
 			t.result.Killed = true
-			return 0, unix.Kill(t.pid, unix.SIGKILL)
+			return 0, t.killAll()
 		}
 	case status.StopSignal() == unix.SIGTRAP, status.StopSignal() == unix.SIGSTOP: // an event; a new thread
 	default:
 		return int(status.StopSignal()), nil
 	}
 	return 0, nil
+}
+
+func (t *tracer) killAll() error {
+	for tid, lives := range t.seen {
+		if !lives {
+			continue
+		}
+		if err := unix.Kill(tid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+			return err
+		}
+	}
+	return nil
 }
 
 // syscallInfo is struct ptrace_syscall_info of linux/ptrace.h at a system call's entry.

@@ -10,6 +10,7 @@
 //		… the state after …
 //	}
 //
-// It needs no help from the program: it traces its system calls by ptrace(2).
+// It needs no help from the program: it traces its system calls by ptrace(2), and
+// knows those by which Go programs change files.
 // That a crash of the machine loses what was not synced is not seen this way.
 package crashtest

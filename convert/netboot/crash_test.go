@@ -156,7 +156,7 @@ func killed(t *testing.T, c change, step int) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := crashtest.Run(crashtest.Command{Args: []string{program}, Env: append(os.Environ(), changeVariable+"="+string(text)), Kill: step})
+	r, err := crashtest.Run(crashtest.Command{Args: []string{program}, Env: append(os.Environ(), changeVariable+"="+string(text)), Output: os.Stderr, Kill: step})
 	if err != nil {
 		t.Fatal(err)
 	}
