@@ -96,8 +96,12 @@ func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manif
 }
 
 // Unchanged returns the manifest of o.Dir if that is what Convert would make of
-// the image, whose layers it does not look at.
+// the image, whose layers it does not look at. To explain what is left out takes
+// a look at them.
 func Unchanged(img *image.Image, o Options) (*netboot.Manifest, bool) {
+	if o.Explain != nil {
+		return nil, false
+	}
 	c := converter{o: o.withDefaults(), img: img}
 	return netboot.Unchanged(o.Dir, c.inputs())
 }

@@ -180,7 +180,7 @@ func TestFailureLeavesTheOldVersion(t *testing.T) {
 func temporary(t *testing.T, dir string) []string {
 	t.Helper()
 	var left []string
-	for _, pattern := range []string{".tmp-*", "versions/.tmp-*"} {
+	for _, pattern := range []string{".tmp-*", "versions/.tmp-*", "versions/*/.tmp-*"} {
 		found, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			t.Fatal(err)

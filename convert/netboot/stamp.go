@@ -75,7 +75,7 @@ func writeStamp(version, inputs string, names []string) error {
 	if err != nil {
 		return err
 	}
-	temp := filepath.Join(version, tempPrefix+"made-of")
+	temp := filepath.Join(filepath.Dir(version), tempPrefix+"made-of") // where the next process clears it away
 	if err := os.WriteFile(temp, text, 0o644); err != nil {
 		return err
 	}
