@@ -157,7 +157,7 @@ type converter struct {
 func (c *converter) inputs() string {
 	o := c.o
 	o.Cache, o.Report, o.Dir, o.Jobs, o.Keep, o.Wait = nil, nil, "", 0, 0, false
-	o.Exclude, o.Epoch = nil, nil
+	o.Exclude, o.Epoch, o.Explain = nil, nil, nil
 	text := fmt.Sprintf("%q %s %s %+v %q %v", c.img.Name, c.img.Digest, c.img.ID, o, c.o.Exclude.Rules(), c.epoch().UnixNano())
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])

@@ -13,7 +13,7 @@ import (
 // TestInputs: each option changes what a version is said to be made of, but
 // those that change no byte of it.
 func TestInputs(t *testing.T) {
-	harmless := map[string]bool{"Dir": true, "Jobs": true, "Cache": true, "Keep": true, "Wait": true, "Report": true}
+	harmless := map[string]bool{"Dir": true, "Jobs": true, "Cache": true, "Keep": true, "Wait": true, "Report": true, "Explain": true}
 	of := func(o Options) string { return (&converter{o: o, img: &image.Image{Name: "x"}}).inputs() }
 	plain := of(Options{})
 	for i := range reflect.TypeFor[Options]().NumField() {
@@ -28,6 +28,8 @@ func TestInputs(t *testing.T) {
 			field.Set(reflect.ValueOf(exlist.New("./x")))
 		case *cache.Store:
 			field.Set(reflect.ValueOf(&cache.Store{}))
+		case func(*exlist.Report):
+			field.Set(reflect.ValueOf(func(*exlist.Report) {}))
 		case Report:
 			field.Set(reflect.ValueOf(Report(func(string, int64, int64) {})))
 		default:

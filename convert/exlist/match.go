@@ -148,8 +148,9 @@ func (c chars) matchOne(pattern, name string) (plen, nlen int, ok bool) {
 			return len(pattern) - len(b.rest), size, true
 		case unclosed:
 			return 1, 1, char == '['
+		default:
+			return 0, 0, false
 		}
-		return 0, 0, false
 	case '\\':
 		if len(pattern) == 1 {
 			return 0, 0, false

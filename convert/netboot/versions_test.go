@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,9 @@ func changeBy(t *testing.T, dir, words string) error {
 			var s *netboot.Stage
 			o := netboot.Options{}
 			if keep != "" {
-				_, err = fmt.Sscan(keep, &o.Keep)
+				if o.Keep, err = strconv.Atoi(keep); err != nil {
+					return err
+				}
 			}
 			if s, err = netboot.Begin(t.Context(), dir, o); err == nil {
 				err = errors.Join(s.Publish(t.Context(), write(t, s, files(name))), s.Abort())
