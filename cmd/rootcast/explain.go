@@ -23,7 +23,7 @@ func (e *env) sayExcluded(r *exlist.Report) {
 		if f.Matched == 0 {
 			idle++
 		}
-		fmt.Fprintf(w, "%s\t%s:%d\t%d\t%s\n", printable(f.Rule.String()), filepath.Base(f.File), f.Line, f.Matched, effectOf(f))
+		fmt.Fprintf(w, "%s\t%s:%d\t%d\t%s\n", printable(f.String()), filepath.Base(f.File), f.Line, f.Matched, effectOf(f))
 	}
 	_ = w.Flush() // nobody can be told that stderr fails
 	fmt.Fprintf(e.stderr, "left out: %s, %s; rules that match nothing: %d of %d\n", filesOf(r.Files), units.BytesSize(float64(r.Bytes)), idle, len(r.Effects))

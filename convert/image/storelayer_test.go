@@ -229,7 +229,7 @@ func TestStoredTarReadFileAt(t *testing.T) {
 		{name: "a/empty", err: `EOF`},
 	} {
 		got := make([]byte, max(len(tc.want), 1))
-		n, err := tar.ReadFileAt(tc.name, got, 0)
+		_, err := tar.ReadFileAt(tc.name, got, 0)
 		if tc.err != "" {
 			if err == nil || !strings.HasPrefix(err.Error(), tc.err) {
 				t.Errorf("%s: %v, want %s", tc.name, err, tc.err)
@@ -239,7 +239,7 @@ func TestStoredTarReadFileAt(t *testing.T) {
 		if err != nil || string(got) != tc.want {
 			t.Errorf("%s: %q, %v, want %q", tc.name, got, err, tc.want)
 		}
-		if n, err = tar.ReadFileAt(tc.name, got, 1); !errors.Is(err, io.EOF) || string(got[:n]) != tc.want[1:] {
+		if n, err := tar.ReadFileAt(tc.name, got, 1); !errors.Is(err, io.EOF) || string(got[:n]) != tc.want[1:] {
 			t.Errorf("%s from its second byte: %q, %v", tc.name, got[:n], err)
 		}
 	}

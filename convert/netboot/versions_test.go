@@ -51,7 +51,10 @@ func changeBy(t *testing.T, dir, words string) error {
 					return err
 				}
 			}
-			if s, err = netboot.Begin(t.Context(), dir, o); err == nil {
+			if err == nil {
+				s, err = netboot.Begin(t.Context(), dir, o)
+			}
+			if err == nil {
 				err = errors.Join(s.Publish(t.Context(), write(t, s, files(name))), s.Abort())
 			}
 		}

@@ -71,7 +71,7 @@ func equal(a, b io.Reader) (bool, error) {
 		if n != m || !bytes.Equal(x[:n], y[:m]) {
 			return false, nil
 		}
-		if errA != nil {
+		if isEnd(errA) {
 			return true, nil
 		}
 	}

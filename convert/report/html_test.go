@@ -102,8 +102,13 @@ func TestPageJoinsSmallFiles(t *testing.T) {
 	for _, d := range p.Tree.Dirs {
 		for _, f := range d.Files {
 			leaves++
-			files += f[2].(int)
-			size += f[1].(int64)
+			count, ok := f[2].(int)
+			bytes, ok2 := f[1].(int64)
+			if !ok || !ok2 {
+				t.Fatalf("a leaf is %v", f)
+			}
+			files += count
+			size += bytes
 		}
 	}
 	if files != 100 || size != r.Size || leaves > 40+3 || leaves < 30 {

@@ -54,6 +54,7 @@ func (w *encoder) entry(e *Entry) {
 		w.text(e.Target)
 	case Add:
 		w.inode(e.Inode)
+	case Whiteout, Opaque:
 	}
 }
 

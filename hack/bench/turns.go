@@ -17,7 +17,7 @@ func (b *bench) choose(h help) ([]row, []side) {
 	}
 	var chosen []row
 	for _, w := range rows() {
-		if len(b.options.rows) > 0 && !slices.Contains(b.options.rows, w.number) {
+		if len(b.rows) > 0 && !slices.Contains(b.rows, w.number) {
 			continue
 		}
 		if !known(w.ours) || !known(w.theirs) {
