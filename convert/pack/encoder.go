@@ -22,32 +22,33 @@ type encoder interface {
 	stream(ctx context.Context, w io.Writer, threads int) (io.WriteCloser, error)
 }
 
-// identity names the codec with the library whose bytes it makes.
-func (c Codec) identity() string {
-	switch c {
-	case Zstd:
-		return "zstd: libzstd " + zstdVersion
-	case Gzip:
-		return "gzip: klauspost/compress " + gzipVersion
-	default:
-		return string(c)
-	}
+// codec is a codec that is ready for use.
+type codec struct {
+	identity string // its name with the library or program whose bytes it makes
+	encoder  func() encoder
 }
 
 // The versions of go.mod: another one may make other bytes.
 const (
 	zstdVersion = "v1.5.7"
 	gzipVersion = "v1.20.3"
+	lz4Version  = "v4.1.33"
 )
 
-func (c Codec) encoder(level int) encoder {
+// open finds what the codec needs.
+func (c Codec) open(ctx context.Context, o Options) (codec, error) {
 	switch c {
 	case Zstd:
-		return &zstdEncoder{ctx: zstd.NewCtx(), level: level}
+		return codec{"zstd: libzstd " + zstdVersion, func() encoder { return &zstdEncoder{ctx: zstd.NewCtx(), level: o.Level} }}, nil
 	case Gzip:
-		return gzipEncoder{level}
+		return codec{"gzip: klauspost/compress " + gzipVersion, func() encoder { return gzipEncoder{o.Level} }}, nil
+	case XZ:
+		return openXZ(ctx, o.Level)
+	case LZ4:
+		legacy := o.Method == CPIO || o.Method == ""
+		return codec{fmt.Sprintf("lz4: pierrec/lz4 %s, legacy %t", lz4Version, legacy), func() encoder { return lz4Encoder{o.Level, legacy} }}, nil
 	default:
-		return noEncoder{}
+		return codec{string(c), func() encoder { return noEncoder{} }}, nil
 	}
 }
 

@@ -44,8 +44,12 @@ func (o Options) format() (format, error) {
 	switch o.Method {
 	case CPIO, "":
 		return newc{o.Epoch}, nil
+	case Tar:
+		return pax{epoch: o.Epoch}, nil
+	case SquashFS, EROFS: // the stream that their tools take
+		return pax{epoch: o.Epoch, seconds: true}, nil
 	}
-	return nil, fmt.Errorf("unknown method %q: one of cpio", o.Method)
+	return nil, fmt.Errorf("unknown method %q", o.Method)
 }
 
 // newc is the cpio format that the kernel unpacks (package cpio).
@@ -96,11 +100,7 @@ func padding(n, align int64) int64 { return (align - n%align) % align }
 // ModTime is the time that a cpio archive gives a file: whole seconds, not after
 // the epoch unless that is zero, within what newc's 32 bits can say.
 func ModTime(in *rootfs.Inode, epoch time.Time) uint32 {
-	t := in.ModTime
-	if !epoch.IsZero() && t.After(epoch) {
-		t = epoch
-	}
-	return uint32(min(max(t.Unix(), 0), math.MaxUint32)) //nolint:gosec // clamped
+	return uint32(min(max(clamped(in, epoch).Unix(), 0), math.MaxUint32)) //nolint:gosec // clamped
 }
 
 // linkID names a group of hard links by its first name, so that no other file

@@ -17,7 +17,7 @@ const keyVersion = "rootcast segment 1"
 func (s *segment) key(p *packer) (cache.Key, bool, error) {
 	h := keyHash{h: sha256.New()}
 	h.text(keyVersion)
-	h.text(p.o.Codec.identity())
+	h.text(p.codec.identity)
 	h.number(int64(p.o.Level))
 	h.number(boolNumber(s.last))
 	h.bytes(p.format.appendTrailer(nil)) // it stands for the format

@@ -10,20 +10,12 @@ import (
 	"github.com/rootcast/rootcast/convert/rootfs"
 )
 
-// Method is the format of a packed root.
-type Method string
-
-// The methods that are archives: a row of entries, which is cut into segments.
-const (
-	CPIO Method = "cpio" // newc, what the kernel unpacks
-)
-
 // Options says how to pack; the zero value makes a cpio archive without
 // compression on all cores.
 type Options struct {
 	Method Method       // "" is CPIO
 	Codec  Codec        // "" is None
-	Level  int          // 0: the codec's default, zstd 3 and gzip 6
+	Level  int          // 0: the codec's default, zstd 3, gzip and xz 6, lz4 1
 	Jobs   int          // segments at a time; 0: the number of cores
 	Epoch  time.Time    // no file is newer than this; zero: each keeps its time
 	Cache  *cache.Store // of packed segments; nil: none
@@ -48,9 +40,10 @@ type Info struct {
 	Reused   int // segments that came from the cache
 }
 
-// Archive packs the tree as an archive. A file that the format cannot hold is
-// an error before anything is written, which for cpio wraps [cpio.ErrTooLarge].
-// Extended attributes are not carried by cpio; see [Attributed].
+// Archive packs the tree as an archive; with the method of a file system, as the
+// tar that its tool takes. A file that the format cannot hold is an error before
+// anything is written, which for cpio wraps [cpio.ErrTooLarge]. Extended
+// attributes are not carried by cpio; see [Attributed].
 func Archive(ctx context.Context, w io.Writer, t *rootfs.Tree, o Options) (Info, error) {
 	f, err := o.format()
 	if err != nil {
@@ -62,6 +55,10 @@ func Archive(ctx context.Context, w io.Writer, t *rootfs.Tree, o Options) (Info,
 	if o.Level, err = o.Codec.level(o.Level); err != nil {
 		return Info{}, err
 	}
+	codec, err := o.Codec.open(ctx, o)
+	if err != nil {
+		return Info{}, err
+	}
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
 	}
@@ -69,7 +66,7 @@ func Archive(ctx context.Context, w io.Writer, t *rootfs.Tree, o Options) (Info,
 	if err != nil {
 		return Info{}, err
 	}
-	p := &packer{o: o, format: f, segments: segments}
+	p := &packer{o: o, format: f, codec: codec, segments: segments}
 	return p.run(ctx, w)
 }
 

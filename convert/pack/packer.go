@@ -12,6 +12,7 @@ import (
 type packer struct {
 	o        Options
 	format   format
+	codec    codec
 	segments []*segment
 	free     chan []byte // buffers of packed segments that were written
 }
@@ -50,7 +51,7 @@ func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 
 // work packs segments until there are no more.
 func (p *packer) work(ctx context.Context, jobs <-chan *segment) error {
-	wk := worker{p: p, encoder: p.o.Codec.encoder(p.o.Level)}
+	wk := worker{p: p, encoder: p.codec.encoder()}
 	for s := range jobs {
 		if err := wk.pack(ctx, s); err != nil {
 			return err

@@ -69,6 +69,17 @@ func fields(line string) ([]word, error) {
 				return nil, fmt.Errorf("unquoting %s: %w", q, err)
 			}
 			words, line = append(words, word{text, true}), line[len(q):]
+		case strings.HasPrefix(line, "xattr:") && strings.Contains(line, "=\""):
+			name, rest, _ := strings.Cut(line, "=")
+			q, err := strconv.QuotedPrefix(rest)
+			if err != nil {
+				return nil, fmt.Errorf("unquoting %s: %w", rest, err)
+			}
+			text, err := strconv.Unquote(q)
+			if err != nil {
+				return nil, fmt.Errorf("unquoting %s: %w", q, err)
+			}
+			words, line = append(words, word{name + "=" + text, false}), rest[len(q):]
 		default:
 			end := strings.IndexAny(line, " \t")
 			if end < 0 {
@@ -193,7 +204,7 @@ func (e Entry) String() string {
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(e.Xattrs)) {
-		s += " xattr:" + k + "=" + e.Xattrs[k]
+		s += " xattr:" + k + "=" + quote(e.Xattrs[k])
 	}
 	switch {
 	case e.Verb == "char" || e.Verb == "block":
