@@ -40,6 +40,11 @@ cpio cpio
 zstd zstd
 gzip gzip
 xz xz-utils
+lz4 lz4
+setfattr attr
+getcap libcap2-bin
+tar2sqfs squashfs-tools-ng
+unsquashfs squashfs-tools
 crun crun
 runc runc
 find findutils
@@ -104,6 +109,7 @@ qemu-system-ppc qemu-system-ppc qemu-ppc qemu-system-ppc
 qemu-system-misc qemu-system-riscv,qemu-system-s390x qemu-extra,qemu-s390x qemu-system-riscv,qemu-system-s390x
 debian-archive-keyring debian-keyring debian-archive-keyring debian-archive-keyring
 xz-utils xz xz xz
+libcap2-bin libcap libcap-progs libcap
 squashfs-tools squashfs-tools squashfs squashfs-tools
 shellcheck ShellCheck ShellCheck shellcheck
 rpm rpm-build rpm-build rpm-tools
@@ -189,4 +195,5 @@ if [ "$what" = test ]; then
     hack/test-user.sh
   fi
   hack/kernel.sh
+  hack/erofs.sh
 fi

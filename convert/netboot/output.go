@@ -1,6 +1,7 @@
 package netboot
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -14,6 +15,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"github.com/rootcast/rootcast/convert/ctxio"
 )
 
 // Output is a file of a new version while it is written. It is hashed on the
@@ -54,6 +57,38 @@ func (o *Output) Write(p []byte) (int, error) {
 	n, err := o.write(p)
 	<-hashed
 	return n, err
+}
+
+// Fill has a program write the file, by its path, instead of Write, and reads
+// what came of it.
+func (o *Output) Fill(ctx context.Context, write func(path string) error) error {
+	if err := write(o.f.Name()); err != nil {
+		return err
+	}
+	// The program may have made a file of its own in the place of ours.
+	f, err := os.OpenFile(o.f.Name(), os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("reading %s back: %w", o.file.Name, err)
+	}
+	err = errors.Join(o.f.Close(), f.Chmod(0o644))
+	o.f = f
+	if err != nil {
+		return fmt.Errorf("reading %s back: %w", o.file.Name, err)
+	}
+	r := ctxio.NewReader(ctx, f, nil)
+	buf := make([]byte, 1<<20)
+	for {
+		n, err := r.Read(buf)
+		o.hash(buf[:n])
+		o.expect(buf[:n])
+		o.file.Size += int64(n)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s back: %w", o.file.Name, err)
+		}
+	}
 }
 
 func (o *Output) hash(p []byte) {

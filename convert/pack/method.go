@@ -1,7 +1,6 @@
 package pack
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,8 +32,11 @@ func ParseMethod(name string) (Method, error) {
 // others are file systems, which [Image] makes.
 func (m Method) IsArchive() bool { return m == CPIO || m == Tar || m == "" }
 
-// Codecs are those that the method knows. Of erofs, what the installed tool knows may be less.
+// Codecs are those that the method knows: tar2sqfs cannot leave a squashfs uncompressed.
 func (m Method) Codecs() []Codec {
+	if m == SquashFS {
+		return []Codec{Zstd, Gzip, XZ, LZ4}
+	}
 	return []Codec{Zstd, Gzip, XZ, LZ4, None}
 }
 
@@ -42,7 +44,7 @@ func (m Method) Codecs() []Codec {
 // level 0 is the codec's default.
 func (m Method) CheckCodec(c Codec, level int) error {
 	if codecs := m.Codecs(); !slices.Contains(codecs, c) {
-		return fmt.Errorf("unknown compression %q: one of %s", c, join(codecs))
+		return fmt.Errorf("%s cannot be compressed by %q: one of %s", m, c, join(codecs))
 	}
 	_, err := m.level(c, level)
 	return err
@@ -57,19 +59,14 @@ func join(codecs []Codec) string {
 	return strings.Join(names, ", ")
 }
 
-// level returns the method's own default of a codec for 0, and checks all others.
+// level returns the codec's default for 0, and checks all others. In blocks, as
+// file systems compress, the higher levels do not ask more of a node.
 func (m Method) level(c Codec, level int) (int, error) {
 	switch {
-	case m == SquashFS && c == Zstd:
-		return c.inRange(level, 15, 22)
-	case m == SquashFS && c == Gzip:
-		return c.inRange(level, 9, 9)
-	case m == SquashFS && c == XZ && level != 0:
-		return 0, errors.New("xz has no levels in squashfs")
-	case m == SquashFS && c == LZ4, m == EROFS && c == LZ4:
-		return c.inRange(level, 9, 12)
-	case m == EROFS && c == Zstd:
+	case !m.IsArchive() && c == Zstd:
 		return c.inRange(level, 3, 22)
+	case m == EROFS && c == LZ4:
+		return c.inRange(level, 1, 12)
 	}
 	return c.level(level)
 }

@@ -37,7 +37,8 @@ type Info struct {
 	Unpacked int64 // bytes of the archive
 	Entries  int
 	Segments []Segment
-	Reused   int // segments that came from the cache
+	Reused   int    // segments that came from the cache
+	Made     string // of Image: the tool and version that made the file
 }
 
 // Archive packs the tree as an archive; with the method of a file system, as the

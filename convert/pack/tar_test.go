@@ -191,4 +191,3 @@ func TestSeconds(t *testing.T) {
 		}
 	}
 }
-

@@ -27,7 +27,7 @@ func findTool(ctx context.Context, t tool) (tool, error) {
 	if t.path, err = exec.LookPath(t.name); err != nil {
 		return t, fmt.Errorf("%s is not installed here: install the package %s", t.name, t.packages)
 	}
-	out, err := toolCommand(ctx, t.path, t.version...).CombinedOutput()
+	out, err := toolCommand(ctx, t.path, t.version...).Output()
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	// Some tools end with 1 after they have said their version.
 	if exit := new(exec.ExitError); err != nil && (!errors.As(err, &exit) || line == "") {
