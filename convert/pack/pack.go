@@ -44,7 +44,7 @@ type Info struct {
 // Archive packs the tree as an archive; with the method of a file system, as the
 // tar that its tool takes. A file that the format cannot hold is an error before
 // anything is written, which for cpio wraps [cpio.ErrTooLarge]. Extended
-// attributes are not carried by cpio; see [Attributed].
+// attributes are not carried by cpio; see [Xattrs].
 func Archive(ctx context.Context, w io.Writer, t *rootfs.Tree, o Options) (Info, error) {
 	f, err := o.format()
 	if err != nil {
@@ -69,15 +69,4 @@ func Archive(ctx context.Context, w io.Writer, t *rootfs.Tree, o Options) (Info,
 	}
 	p := &packer{o: o, format: f, codec: codec, segments: segments}
 	return p.run(ctx, w)
-}
-
-// Attributed lists the files with extended attributes, which newc has no place for.
-func Attributed(t *rootfs.Tree) []string {
-	var names []string
-	for name, in := range t.All() {
-		if len(in.Xattrs) > 0 {
-			names = append(names, name)
-		}
-	}
-	return names
 }

@@ -668,12 +668,6 @@ func TestEpoch(t *testing.T) {
 	}
 }
 
-func TestAttributed(t *testing.T) {
-	if d := cmp.Diff([]string{"a b/\xff"}, pack.Attributed(rootfstest.Tree(t, odd))); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
-}
-
 func TestProgress(t *testing.T) {
 	var last, all int64
 	_, info := pax(t, rootfstest.Tree(t, manyLayer(100, 8<<20)), pack.Options{Codec: pack.Zstd, Jobs: 4, Progress: func(done, total int64) {
