@@ -26,7 +26,10 @@ func Image(ctx context.Context, path string, t *rootfs.Tree, o Options) (Info, e
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p := process{cmd: toolCommand(ctx, maker.path, append(maker.args, path)...)}
-	p.cmd.Env = append(p.cmd.Env, "TMPDIR="+filepath.Dir(path), "SOURCE_DATE_EPOCH="+strconv.FormatInt(o.buildTime(), 10))
+	p.cmd.Env = append(p.cmd.Env, "TMPDIR="+filepath.Dir(path))
+	if o.Method == SquashFS { // mkfs.erofs would let no file be newer
+		p.cmd.Env = append(p.cmd.Env, "SOURCE_DATE_EPOCH="+strconv.FormatInt(o.buildTime(), 10))
+	}
 	if err := p.start(); err != nil {
 		return Info{}, err
 	}
