@@ -1,150 +1,187 @@
 package convert
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"maps"
+	"slices"
 	"time"
-
-	"github.com/cavaliergopher/cpio"
 
 	"github.com/rootcast/rootcast/convert/pack"
 	"github.com/rootcast/rootcast/convert/rootfs"
+	"github.com/rootcast/rootcast/convert/unpack"
 )
 
-// comparer holds what the archive still owes.
+// comparer holds what the packed root still owes.
 type comparer struct {
+	method pack.Method
 	want   map[string]*rootfs.Inode
-	groups map[*rootfs.Inode]group // hard-linked files seen so far
+	all    map[string]*rootfs.Inode // of the image, for the list of extended attributes
+	groups map[*rootfs.Inode]group  // hard-linked files seen so far
+	firsts map[string]*rootfs.Inode // whose first names they are
 	epoch  time.Time
 	diffs  []error
 }
 
 // group is what the entries of one hard-linked file have in common.
 type group struct {
-	inode   int64
+	first   string
 	names   int
 	hasData bool
 }
 
 const maxDiffs = 20
 
-func (c *comparer) compare(r io.Reader) error {
-	tap := &headerTap{r: bufio.NewReaderSize(r, 256<<10)}
-	archive := cpio.NewReader(tap)
-	for {
-		tap.arm()
-		h, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("reading the archive back: %w", err)
-		}
-		c.entry(h, tap, archive)
-		if len(c.diffs) >= maxDiffs {
-			return errors.Join(c.diffs...)
-		}
+// errEnough ends a comparison that has found too much.
+var errEnough = errors.New("too many differences")
+
+func newComparer(tree *rootfs.Tree, method pack.Method, epoch time.Time) *comparer {
+	all := map[string]*rootfs.Inode{}
+	for name, in := range tree.All() {
+		all[name] = in
 	}
-	if err := onlyPadding(tap); err != nil {
-		c.diffs = append(c.diffs, err)
-	}
-	for name := range c.want {
-		c.differs(name, "is missing from the archive")
-		if len(c.diffs) >= maxDiffs {
-			break
-		}
-	}
-	for in, g := range c.groups {
-		if g.names != in.Names() || in.Type() == rootfs.TypeRegular && in.Size > 0 && !g.hasData {
-			c.differs("", fmt.Sprintf("a hard-linked file of %d bytes has %d names of %d in the archive, content: %t", in.Size, g.names, in.Names(), g.hasData))
-		}
-	}
-	return errors.Join(c.diffs...)
+	return &comparer{method: method, want: maps.Clone(all), all: all, groups: map[*rootfs.Inode]group{}, firsts: map[string]*rootfs.Inode{}, epoch: epoch}
 }
 
-// onlyPadding reads what follows the trailer's name: zeros up to a multiple of four.
-func onlyPadding(r io.Reader) error {
-	var rest [4]byte
-	n, err := io.ReadFull(r, rest[:])
-	switch {
-	case !isEnd(err) && err != nil:
-		return fmt.Errorf("reading the archive back: %w", err)
-	case err == nil || len(bytes.Trim(rest[:n], "\x00")) > 0:
-		return errors.New("more follows the archive's end")
-	}
-	return nil
-}
-
-func (c *comparer) differs(name, how string) {
-	c.diffs = append(c.diffs, fmt.Errorf("/%s %s", name, how))
-}
-
-func (c *comparer) entry(h *cpio.Header, tap *headerTap, body io.Reader) {
-	in, ok := c.want[h.Name]
+// entry compares one entry of the packed root.
+func (c *comparer) entry(e *unpack.Entry) error {
+	in, ok := c.want[e.Name]
 	if !ok {
-		c.differs(h.Name, "is in the archive, not in the image, or twice")
-		return
+		c.differs(e.Name, "is in the packed root, not in the image, or twice")
+		return c.enough()
 	}
-	delete(c.want, h.Name)
+	delete(c.want, e.Name)
 	for _, f := range []struct {
 		what      string
 		got, want int64
 	}{
-		{"mode", int64(h.Mode), int64(in.Mode)},
-		{"owner", int64(h.Uid), int64(in.UID)},
-		{"group", int64(h.Guid), int64(in.GID)},
-		{"time", h.ModTime.Unix(), int64(pack.ModTime(in, c.epoch))},
-		{"device major", tap.field(rdevMajorAt), int64(in.Major)},
-		{"device minor", tap.field(rdevMinorAt), int64(in.Minor)},
+		{"mode", int64(e.Mode), int64(in.Mode)},
+		{"owner", int64(e.UID), int64(in.UID)},
+		{"group", int64(e.GID), int64(in.GID)},
+		{"time", e.ModTime, c.method.Seconds(in, c.epoch)},
+		{"device major", int64(e.Major), int64(in.Major)},
+		{"device minor", int64(e.Minor), int64(in.Minor)},
 	} {
 		if f.got != f.want {
-			c.differs(h.Name, fmt.Sprintf("has %s %d in the archive, %d in the image", f.what, f.got, f.want))
+			c.differs(e.Name, fmt.Sprintf("has %s %d in the packed root, %d in the image", f.what, f.got, f.want))
 		}
 	}
-	linked := in.Names() > 1
-	if linked {
-		c.link(h, in)
+	if !in.IsDir() {
+		c.link(e, in)
 	}
-	if linked && h.Size == 0 && in.Type() == rootfs.TypeRegular {
-		return // another name carries the content
+	if c.method != pack.CPIO {
+		c.xattrs(e.Name, e.Xattrs, in)
 	}
-	if err := sameContent(body, h, in); err != nil {
-		c.differs(h.Name, err.Error())
+	if err := c.content(e, in); err != nil {
+		c.differs(e.Name, err.Error())
 	}
+	return c.enough()
 }
 
-func (c *comparer) link(h *cpio.Header, in *rootfs.Inode) {
+// link finds out whether the names of one file in the image are one file in the
+// packed root, and no others with them.
+func (c *comparer) link(e *unpack.Entry, in *rootfs.Inode) {
 	g, seen := c.groups[in]
 	if !seen {
-		g = group{inode: h.Inode}
+		g.first = e.First
+		if _, taken := c.firsts[e.First]; taken {
+			c.differs(e.Name, fmt.Sprintf("is linked to /%s in the packed root, not in the image", e.First))
+		}
+		c.firsts[e.First] = in
 	}
-	if g.inode != h.Inode || h.Links != in.Names() {
-		c.differs(h.Name, "is not linked to its other names in the archive")
+	if g.first != e.First || e.Links != 0 && e.Links != in.Names() {
+		c.differs(e.Name, "is not linked to its other names in the packed root")
 	}
 	g.names++
-	g.hasData = g.hasData || h.Size > 0
+	g.hasData = g.hasData || e.Body != nil
 	c.groups[in] = g
 }
 
-func sameContent(body io.Reader, h *cpio.Header, in *rootfs.Inode) error {
+func (c *comparer) content(e *unpack.Entry, in *rootfs.Inode) error {
 	switch in.Type() {
 	case rootfs.TypeSymlink:
-		if h.Linkname != in.Target {
-			return fmt.Errorf("leads to %q in the archive, to %q in the image", h.Linkname, in.Target)
+		if e.Target != in.Target {
+			return fmt.Errorf("leads to %q in the packed root, to %q in the image", e.Target, in.Target)
 		}
 		return nil
 	case rootfs.TypeRegular:
 	default:
 		return nil
 	}
-	if h.Size != in.Size {
-		return fmt.Errorf("has %d bytes in the archive, %d in the image", h.Size, in.Size)
+	if e.Body == nil {
+		return nil // another name carries the content
 	}
-	return equalReaders(body, in.Open())
+	if e.Size != in.Size {
+		return fmt.Errorf("has %d bytes in the packed root, %d in the image", e.Size, in.Size)
+	}
+	if c.method == pack.CPIO && e.Name == pack.XattrsName {
+		return c.list(e.Body, in)
+	}
+	return equalReaders(e.Body, in.Open())
+}
+
+// list compares the list of a cpio root with the files that it speaks of.
+func (c *comparer) list(body io.Reader, in *rootfs.Inode) error {
+	var text bytes.Buffer
+	if err := equalReaders(io.TeeReader(body, &text), in.Open()); err != nil {
+		return err
+	}
+	files, err := unpack.ReadXattrs(&text)
+	if err != nil {
+		return err
+	}
+	found := map[*rootfs.Inode]bool{}
+	for name, attrs := range files {
+		if file := c.all[name]; file != nil {
+			found[file] = true
+			c.xattrs(name, attrs, file)
+		} else {
+			c.differs(name, "is in the list of extended attributes, not in the image")
+		}
+	}
+	for name, file := range c.all {
+		if len(file.Xattrs) > 0 && !found[file] {
+			c.differs(name, "is not in the list of extended attributes")
+		}
+	}
+	return nil
+}
+
+func (c *comparer) xattrs(name string, got map[string]string, in *rootfs.Inode) {
+	if maps.Equal(got, in.Xattrs) {
+		return
+	}
+	c.differs(name, fmt.Sprintf("has the extended attributes %q in the packed root, %q in the image, or they differ in value",
+		slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(in.Xattrs))))
+}
+
+// finish names what is missing.
+func (c *comparer) finish() error {
+	for _, name := range slices.Sorted(maps.Keys(c.want)) {
+		c.differs(name, "is missing from the packed root")
+		if c.enough() != nil {
+			break
+		}
+	}
+	for in, g := range c.groups {
+		if g.names != in.Names() || in.Type() == rootfs.TypeRegular && in.Size > 0 && !g.hasData {
+			c.differs(g.first, fmt.Sprintf("of %d bytes has %d names of %d in the packed root, content: %t", in.Size, g.names, in.Names(), g.hasData))
+		}
+	}
+	return errors.Join(c.diffs...)
+}
+
+func (c *comparer) differs(name, how string) {
+	c.diffs = append(c.diffs, fmt.Errorf("/%s %s", name, how))
+}
+
+func (c *comparer) enough() error {
+	if len(c.diffs) >= maxDiffs {
+		return errEnough
+	}
+	return nil
 }
 
 func equalReaders(a, b io.Reader) error {
@@ -154,55 +191,19 @@ func equalReaders(a, b io.Reader) error {
 	for {
 		n, errA := io.ReadFull(a, x)
 		m, errB := io.ReadFull(b, y)
-		if n != m || !bytes.Equal(x[:n], y[:m]) {
-			return fmt.Errorf("differs in content after byte %d", at)
-		}
-		at += int64(n)
 		endA, endB := isEnd(errA), isEnd(errB)
 		switch {
-		case endA && endB:
-			return nil
 		case errA != nil && !endA:
-			return fmt.Errorf("reading it from the archive: %w", errA)
+			return fmt.Errorf("reading it from the packed root: %w", errA)
 		case errB != nil && !endB:
 			return fmt.Errorf("reading it from the image: %w", errB)
+		case n != m || !bytes.Equal(x[:n], y[:m]):
+			return fmt.Errorf("differs in content after byte %d", at)
+		case endA && endB:
+			return nil
 		}
+		at += int64(n)
 	}
 }
 
 func isEnd(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
-
-// headerTap keeps the fixed part of the header that was read last: the cpio
-// library drops the device numbers in it.
-type headerTap struct {
-	r     io.Reader
-	armed bool
-	last  [newcHeader]byte
-	n     int
-}
-
-const (
-	newcHeader  = 110
-	rdevMajorAt = 78 // where the field of eight digits starts
-	rdevMinorAt = 86
-)
-
-// arm says that the next read of a header's length is a header.
-func (t *headerTap) arm() { t.armed, t.n = true, 0 }
-
-func (t *headerTap) Read(p []byte) (int, error) {
-	n, err := t.r.Read(p)
-	if t.armed && len(p) == newcHeader-t.n {
-		t.n += copy(t.last[t.n:], p[:n])
-		t.armed = t.n < newcHeader
-	}
-	return n, err
-}
-
-func (t *headerTap) field(at int) int64 {
-	v, err := strconv.ParseInt(string(t.last[at:at+8]), 16, 64)
-	if err != nil {
-		return -1
-	}
-	return v
-}

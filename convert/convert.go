@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"strings"
 	"time"
 
@@ -25,13 +24,12 @@ import (
 // ArgumentsLabel is the image label with the kernel arguments that its nodes need.
 const ArgumentsLabel = "io.rootcast.kernel.args"
 
-// bootRamdisk is the way to boot that puts the whole root into the ramdisk.
-const bootRamdisk = "ramdisk"
-
 // Options says what to make of an image.
 type Options struct {
 	Dir      string       // the rootimgdir
-	Compress pack.Codec   // "" is zstd
+	Boot     string       // how nodes get the root; "": ramdisk for cpio, netroot for all others
+	Method   pack.Method  // "" is cpio
+	Compress pack.Codec   // "" is Auto
 	Level    int          // of the codec; 0: its default
 	Jobs     int          // segments packed side by side; 0: the number of cores
 	Kernel   string       // version, or how it starts; "": the newest
@@ -58,19 +56,15 @@ func (r Report) say(step string, done, total int64) {
 	}
 }
 
-func (o Options) withDefaults() Options {
-	if o.Compress == "" {
-		o.Compress = pack.Zstd
-	}
-	return o
-}
-
 // Convert writes a new version of o.Dir from the image and makes it current. When
 // it fails, or is cancelled, what was current before still is. Where nothing has
 // changed since o.Dir was made, it stays as it is.
 func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manifest, err error) {
-	o = o.withDefaults()
+	if err := o.SetFormat(); err != nil {
+		return nil, fmt.Errorf("converting %s: %w", img.Name, err)
+	}
 	c := converter{o: o, img: img}
+	inputs := c.inputs() // before the image's kernel has a say
 	if m, ok := Unchanged(img, o); ok && ctx.Err() == nil {
 		o.Report.say("nothing has changed since "+o.Dir+" was made", 0, 0)
 		return m, nil
@@ -79,7 +73,7 @@ func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manif
 		return nil, fmt.Errorf("converting %s: %w", img.Name, err)
 	}
 	stage, err := netboot.Begin(ctx, o.Dir, netboot.Options{
-		Keep: o.Keep, Wait: o.Wait, Waiting: o.Report.step, Doing: "convert " + img.Name, Inputs: c.inputs(),
+		Keep: o.Keep, Wait: o.Wait, Waiting: o.Report.step, Doing: "convert " + img.Name, Inputs: inputs,
 	})
 	if err != nil {
 		return nil, err
@@ -102,7 +96,10 @@ func Unchanged(img *image.Image, o Options) (*netboot.Manifest, bool) {
 	if o.Explain != nil {
 		return nil, false
 	}
-	c := converter{o: o.withDefaults(), img: img}
+	if o.SetFormat() != nil {
+		return nil, false
+	}
+	c := converter{o: o, img: img}
 	return netboot.Unchanged(o.Dir, c.inputs())
 }
 
@@ -182,8 +179,19 @@ func (c *converter) prepare(ctx context.Context) (err error) {
 	if c.o.Explain != nil && c.o.Exclude != nil {
 		c.o.Explain(c.o.Exclude.Explain(c.tree.All()))
 	}
+	warning, err := c.chooseCodec() // while the tree has all that the exclude list drops
+	if err != nil {
+		return err
+	}
 	rules := c.o.Exclude.Rules()
-	if err := finish(c.tree, rules, program); err != nil {
+	if err := finish(c.tree, rules, program, c.o.Boot); err != nil {
+		return err
+	}
+	attributed, err := addXattrs(c.tree, c.o.Method)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(checkSizes(c.tree, c.o.Method), pack.Options{Method: c.o.Method, Codec: c.o.Compress, Level: c.o.Level}.CheckTool(ctx)); err != nil {
 		return err
 	}
 	labels := c.img.Config.Config.Labels
@@ -191,7 +199,7 @@ func (c *converter) prepare(ctx context.Context) (err error) {
 		Version:   netboot.ManifestVersion,
 		Image:     netboot.Image{Reference: c.img.Name, Digest: c.img.Digest.String(), ID: c.img.ID.String(), Labels: labels},
 		Platform:  c.img.Platform(),
-		Boot:      bootRamdisk,
+		Boot:      c.o.Boot,
 		Kernel:    netboot.Kernel{Version: c.kernel.Version, Path: "/" + c.kernel.Path, Modules: c.kernel.Modules},
 		Init:      program,
 		Exclude:   rules,
@@ -199,6 +207,12 @@ func (c *converter) prepare(ctx context.Context) (err error) {
 		Epoch:     c.epoch(),
 		Warnings:  c.tree.Warnings,
 		Tool:      c.o.Tool,
+	}
+	if warning != "" {
+		c.manifest.Warnings = append(c.manifest.Warnings, warning)
+	}
+	if attributed > 0 {
+		c.manifest.Xattrs = &netboot.XattrList{Path: "/" + pack.XattrsName, Files: attributed}
 	}
 	if c.kernel.Modules == "" {
 		c.manifest.Warnings = append(c.manifest.Warnings, fmt.Sprintf("the image has no modules of its kernel %s", c.kernel.Version))
@@ -221,7 +235,7 @@ func (c *converter) write(ctx context.Context, stage *netboot.Stage) error {
 	if err := c.writeKernel(stage); err != nil {
 		return err
 	}
-	if err := c.writeRamdisk(ctx, stage); err != nil {
+	if err := c.writeRoot(ctx, stage); err != nil {
 		return err
 	}
 	c.manifest.Memory = c.memory()
@@ -242,46 +256,10 @@ func (c *converter) writeKernel(stage *netboot.Stage) (err error) {
 	return err
 }
 
-func (c *converter) writeRamdisk(ctx context.Context, stage *netboot.Stage) (err error) {
-	f, err := stage.Create(netboot.RamdiskName)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := pack.Archive(ctx, f, c.tree, pack.Options{
-		Codec: c.o.Compress, Level: c.o.Level, Jobs: c.o.Jobs, Epoch: c.manifest.Epoch, Cache: c.o.Cache,
-		Progress: func(done, total int64) { c.o.Report.say("packing", done, total) },
-	})
-	if err != nil {
-		return err
-	}
-	file, err := f.Finish()
-	if err != nil {
-		return err
-	}
-	file.Method, file.Compress, file.Level = "cpio", string(c.o.Compress), c.o.Level
-	file.Entries, file.Unpacked, file.Segments = info.Entries, info.Unpacked, info.Segments
-	c.manifest.Files = append(c.manifest.Files, file)
-	c.countLost(pack.Attributed(c.tree))
-	return nil
-}
-
-// countLost records what cpio has no place for: extended attributes.
-func (c *converter) countLost(names []string) {
-	if len(names) == 0 {
-		return
-	}
-	const shown = 20
-	loss := netboot.Loss{File: netboot.RamdiskName, What: "xattrs", Count: len(names)}
-	for _, name := range names[:min(shown, len(names))] {
-		loss.Paths = append(loss.Paths, path.Join("/", name))
-	}
-	c.manifest.Lost = append(c.manifest.Lost, loss)
-}
-
-// memory estimates what a node needs. While it unpacks, the kernel holds the
+// memory estimates what a node needs. While it unpacks an archive, it holds the
 // packed and the unpacked root; and the unpacked root lies in a tmpfs, which
 // takes at most half of the memory (Documentation/filesystems/tmpfs.rst, "size").
+// Of a file system it holds the packed root, and the pages that it reads.
 func (c *converter) memory() netboot.Memory {
 	const (
 		page   = 4096
@@ -297,6 +275,10 @@ func (c *converter) memory() netboot.Memory {
 			root += (in.Size+page-1)/page*page + inode
 		}
 	}
-	ramdisk, _ := c.manifest.File(netboot.RamdiskName)
-	return netboot.Memory{Peak: max(root+ramdisk.Size, 2*(root+slack)) + kernel, After: root}
+	packed, _ := c.manifest.Root()
+	if !c.o.Method.IsArchive() {
+		const pages = 256 << 20 // what programs and their data take of the page cache
+		return netboot.Memory{Peak: max(packed.Size+min(root, pages)+slack, 2*packed.Size) + kernel, After: packed.Size}
+	}
+	return netboot.Memory{Peak: max(root+packed.Size, 2*(root+slack)) + kernel, After: root}
 }

@@ -96,7 +96,7 @@ func TestConvertAndVerify(t *testing.T) {
 				Arguments: "console=ttyS0,115200 quiet a=b",
 				Kernel:    netboot.Kernel{Version: "6.1.0-37-amd64", Path: "/boot/vmlinuz-6.1.0-37-amd64", Modules: "usr/lib/modules/6.1.0-37-amd64"},
 				Epoch:     *img.Config.Created,
-				Lost:      []netboot.Loss{{File: "ramdisk.img", What: "xattrs", Count: 1, Paths: []string{"/etc/new"}}},
+				Xattrs:    &netboot.XattrList{Path: "/.rootcast/xattrs", Files: 1},
 			}
 			got := *m
 			got.Image, got.Files, got.Memory = netboot.Image{}, nil, netboot.Memory{}
@@ -228,15 +228,15 @@ func TestVerifyFindsWhatChanged(t *testing.T) {
 	for _, tc := range []struct{ name, layer, want string }{
 		{"content", other(`"setuid"`, `"Setuid"`), "/etc/su2 differs in content"},
 		{"mode", other("etc/su 04755", "etc/su 0755"), "has mode"},
-		{"owner", other("7:8", "9:8"), "has owner 7 in the archive, 9 in the image"},
+		{"owner", other("7:8", "9:8"), "has owner 7 in the packed root, 9 in the image"},
 		{"group", other("7:8", "7:9"), "has group 8"},
-		{"time", other("mtime=1000", "mtime=1001"), "has time 1000 in the archive, 1001"},
-		{"device", other("0666 1 3", "0666 1 5"), "/dev/null has device minor 3 in the archive, 5"},
-		{"target", other("link su", "link su2"), `leads to "su" in the archive, to "su2"`},
-		{"size", other("size=3000000", "size=3000001"), "/big has 3000000 bytes in the archive, 3000001"},
-		{"a file that the image has not", other(`file etc/gone 0644 "gone"`, ""), "/etc/gone is in the archive, not in the image"},
-		{"a file that the archive has not", lower + "\nfile etc/more 0644 x", "/etc/more is missing from the archive"},
-		{"a link that is none", other("link etc/su2 etc/su", `file etc/su2 04755 "setuid"`), "in the archive"},
+		{"time", other("mtime=1000", "mtime=1001"), "has time 1000 in the packed root, 1001"},
+		{"device", other("0666 1 3", "0666 1 5"), "/dev/null has device minor 3 in the packed root, 5"},
+		{"target", other("link su", "link su2"), `leads to "su" in the packed root, to "su2"`},
+		{"size", other("size=3000000", "size=3000001"), "/big has 3000000 bytes in the packed root, 3000001"},
+		{"a file that the image has not", other(`file etc/gone 0644 "gone"`, ""), "/etc/gone is in the packed root, not in the image"},
+		{"a file that the archive has not", lower + "\nfile etc/more 0644 x", "/etc/more is missing from the packed root"},
+		{"a link that is none", other("link etc/su2 etc/su", `file etc/su2 04755 "setuid"`), "in the packed root"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/rootcast/rootcast/convert/exlist"
+	"github.com/rootcast/rootcast/convert/netboot"
 	"github.com/rootcast/rootcast/convert/rootfs"
 )
 
@@ -30,17 +31,17 @@ func FindInit(tree *rootfs.Tree) (string, error) {
 	return "", errNoInit
 }
 
-// finish makes of the image's tree what the ramdisk holds: without what the
-// exclude rules drop, and with /init, the program that the kernel starts in a
-// ramdisk, leading to the image's own.
-func finish(tree *rootfs.Tree, exclude []string, program string) error {
+// finish makes of the image's tree what is packed: without what the exclude
+// rules drop, and in a ramdisk with /init, the program that the kernel starts
+// there, leading to the image's own.
+func finish(tree *rootfs.Tree, exclude []string, program, boot string) error {
 	if len(exclude) > 0 {
 		tree.Prune(exlist.New(exclude...).Drops)
 	}
 	if _, err := fs.Stat(tree, program[1:]); err != nil {
 		return fmt.Errorf("the exclude list drops the image's init: %w", err)
 	}
-	if program == "/init" {
+	if program == "/init" || boot != netboot.BootRamdisk {
 		return nil
 	}
 	return tree.Put("init", rootfs.NewSymlink(program[1:]))

@@ -1,22 +1,18 @@
 package convert
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
+	"time"
 
-	"github.com/cavaliergopher/cpio"
-
-	"github.com/rootcast/rootcast/convert/ctxio"
 	"github.com/rootcast/rootcast/convert/netboot"
-	"github.com/rootcast/rootcast/convert/pack"
 	"github.com/rootcast/rootcast/convert/rootfs"
+	"github.com/rootcast/rootcast/convert/unpack"
 )
 
 // LoadDir returns the file tree of a rootimgdir's packed root. The contents go
@@ -30,29 +26,10 @@ func LoadDir(ctx context.Context, dir string, m *netboot.Manifest, tempDir strin
 }
 
 func loadDir(ctx context.Context, dir string, m *netboot.Manifest, tempDir string, report Report) (_ *rootfs.Tree, _ io.Closer, err error) {
-	f, ok := m.File(netboot.RamdiskName)
-	if !ok || f.Method != "cpio" {
-		return nil, nil, errors.New("this rootcast reads roots that are packed as cpio, and it has none")
-	}
-	file, err := os.Open(filepath.Join(dir, f.Name))
+	f, root, err := packedRoot(dir, m)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer file.Close()
-	codec, err := pack.ParseCodec(f.Compress)
-	if err != nil {
-		return nil, nil, err
-	}
-	plain, err := codec.Decoder(ctxio.NewReader(ctx, file, nil))
-	if err != nil {
-		return nil, nil, err
-	}
-	defer plain.Close()
-	var done int64
-	counted := ctxio.NewReader(ctx, plain, func(n int) {
-		done += int64(n)
-		report.say("reading "+f.Name, done, f.Unpacked)
-	})
 	spool, err := spoolFile(tempDir)
 	if err != nil {
 		return nil, nil, err
@@ -62,11 +39,19 @@ func loadDir(ctx context.Context, dir string, m *netboot.Manifest, tempDir strin
 			err = errors.Join(err, spool.Close())
 		}
 	}()
-	l := loader{index: &rootfs.Index{Layer: filepath.Join(dir, f.Name)}, spool: spool, groups: map[string]int{}}
-	if err := l.load(counted); err != nil {
+	var done int64
+	root.Count = func(n int) {
+		done += int64(n)
+		report.say("reading "+f.Name, done, f.Unpacked)
+	}
+	l := loader{index: &rootfs.Index{Layer: root.Path}, spool: spool, inodes: map[string]*rootfs.Inode{}}
+	if err := root.Walk(ctx, l.entry); err != nil {
 		return nil, nil, err
 	}
 	tree, err := rootfs.Merge(ctx, l.index)
+	if err == nil && m.Xattrs != nil {
+		err = restoreXattrs(tree, m.Xattrs.Path)
+	}
 	return tree, spool, err
 }
 
@@ -82,75 +67,66 @@ func spoolFile(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// loader turns the entries of an archive into those of a layer.
+// loader turns the entries of a packed root into those of a layer.
 type loader struct {
 	index  *rootfs.Index
 	spool  *os.File
-	size   int64          // bytes in spool
-	groups map[string]int // of hard-linked files: the entry of the first name
+	size   int64                    // bytes in spool
+	inodes map[string]*rootfs.Inode // by the first name of each file
 }
 
-func (l *loader) load(r io.Reader) error {
-	tap := &headerTap{r: bufio.NewReaderSize(r, 256<<10)}
-	archive := cpio.NewReader(tap)
-	for {
-		tap.arm()
-		h, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
+func (l *loader) entry(e *unpack.Entry) error {
+	in, seen := l.inodes[e.First]
+	if seen && e.First != e.Name {
+		l.index.Entries = append(l.index.Entries, rootfs.Entry{Path: e.Name, Kind: rootfs.Link, Target: e.First})
+	} else {
+		in = &rootfs.Inode{
+			Mode: e.Mode, UID: e.UID, GID: e.GID, ModTime: time.Unix(e.ModTime, 0),
+			Major: e.Major, Minor: e.Minor, Target: e.Target, Xattrs: e.Xattrs,
 		}
-		if err != nil {
-			return err
-		}
-		if err := l.entry(h, tap, archive); err != nil {
-			return fmt.Errorf("entry %q: %w", h.Name, err)
-		}
+		l.inodes[e.First] = in
+		l.index.Entries = append(l.index.Entries, rootfs.Entry{Path: e.Name, Inode: in})
 	}
-}
-
-const (
-	devMajorAt = 62 // where in a header the field of eight digits starts
-	devMinorAt = 70
-)
-
-func (l *loader) entry(h *cpio.Header, tap *headerTap, body io.Reader) error {
-	name := path.Clean(h.Name)
-	if path.IsAbs(name) || name == ".." || strings.HasPrefix(name, "../") || strings.ContainsRune(name, 0) {
-		return errors.New("the name leaves the root")
+	if e.Body == nil || e.Size == 0 || in.Type() != rootfs.TypeRegular {
+		return nil
 	}
-	in := &rootfs.Inode{Mode: uint32(h.Mode)} //nolint:gosec // 32 bits in the archive
-	if h.Links > 1 && !in.IsDir() {
-		group := fmt.Sprint(h.Inode, tap.field(devMajorAt), tap.field(devMinorAt))
-		if first, seen := l.groups[group]; seen {
-			l.index.Entries = append(l.index.Entries, rootfs.Entry{Path: name, Kind: rootfs.Link, Target: l.index.Entries[first].Path})
-			return l.fill(l.index.Entries[first].Inode, h, body)
-		}
-		l.groups[group] = len(l.index.Entries)
-	}
-	in.Major, in.Minor = uint32(tap.field(rdevMajorAt)), uint32(tap.field(rdevMinorAt)) //nolint:gosec // 32 bits in the archive
-	in.UID, in.GID, in.ModTime = uint32(h.Uid), uint32(h.Guid), h.ModTime               //nolint:gosec // 32 bits in the archive
-	if in.Type() == rootfs.TypeSymlink {
-		in.Target = h.Linkname
-	}
-	l.index.Entries = append(l.index.Entries, rootfs.Entry{Path: name, Inode: in})
-	return l.fill(in, h, body)
+	return l.fill(in, e)
 }
 
 // fill gives a regular file the content that comes with one of its names.
-func (l *loader) fill(in *rootfs.Inode, h *cpio.Header, body io.Reader) error {
-	if in.Type() != rootfs.TypeRegular || h.Size == 0 {
-		return nil
+func (l *loader) fill(in *rootfs.Inode, e *unpack.Entry) error {
+	n, err := io.Copy(io.NewOffsetWriter(l.spool, l.size), e.Body)
+	if err == nil && n != e.Size {
+		err = fmt.Errorf("%d bytes of %d: %w", n, e.Size, io.ErrUnexpectedEOF)
 	}
-	n, err := io.Copy(io.NewOffsetWriter(l.spool, l.size), body)
+	if err != nil {
+		return fmt.Errorf("entry %q: %w", e.Name, err)
+	}
+	whole := rootfs.NewFile(in.Mode, l.spool, l.size, n)
+	whole.UID, whole.GID, whole.ModTime, whole.Xattrs = in.UID, in.GID, in.ModTime, in.Xattrs
+	*in = *whole
+	l.size += n
+	return nil
+}
+
+// restoreXattrs gives the files of a cpio root the extended attributes that its
+// list has for them, and takes the list away: then it is the root that a node has.
+func restoreXattrs(tree *rootfs.Tree, list string) error {
+	list = strings.TrimPrefix(list, "/")
+	f, err := tree.Open(list)
 	if err != nil {
 		return err
 	}
-	if n != h.Size {
-		return fmt.Errorf("%d bytes of %d: %w", n, h.Size, io.ErrUnexpectedEOF)
+	defer f.Close() //nolint:errcheck // it was only read
+	attrs, err := unpack.ReadXattrs(f)
+	if err != nil {
+		return fmt.Errorf("reading /%s: %w", list, err)
 	}
-	whole := rootfs.NewFile(in.Mode, l.spool, l.size, n)
-	whole.UID, whole.GID, whole.ModTime = in.UID, in.GID, in.ModTime
-	*in = *whole
-	l.size += n
+	for name, in := range tree.All() {
+		if found, ok := attrs[name]; ok {
+			in.Xattrs = found
+		}
+	}
+	tree.Prune(func(name string) bool { return name == list || name == path.Dir(list) })
 	return nil
 }

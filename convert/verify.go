@@ -14,7 +14,7 @@ import (
 	"github.com/rootcast/rootcast/convert/image"
 	"github.com/rootcast/rootcast/convert/netboot"
 	"github.com/rootcast/rootcast/convert/pack"
-	"github.com/rootcast/rootcast/convert/rootfs"
+	"github.com/rootcast/rootcast/convert/unpack"
 )
 
 // VerifyFiles checks the size and digest of every file of a rootimgdir against
@@ -65,38 +65,52 @@ func VerifyTree(ctx context.Context, dir string, m *netboot.Manifest, img *image
 	if err != nil {
 		return err
 	}
-	if err := finish(tree, m.Exclude, m.Init); err != nil {
+	if err := finish(tree, m.Exclude, m.Init, m.Boot); err != nil {
 		return err
 	}
-	f, ok := m.File(netboot.RamdiskName)
-	if !ok {
-		return fmt.Errorf("manifest names no %s", netboot.RamdiskName)
-	}
-	file, err := os.Open(filepath.Join(dir, f.Name))
+	f, root, err := packedRoot(dir, m)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	codec, err := pack.ParseCodec(f.Compress)
-	if err != nil {
-		return fmt.Errorf("%s: %w", f.Name, err)
+	if _, err := addXattrs(tree, root.Method); err != nil {
+		return err
 	}
-	plain, err := codec.Decoder(ctxio.NewReader(ctx, file, nil))
-	if err != nil {
-		return fmt.Errorf("decompressing %s: %w", f.Name, err)
-	}
-	defer plain.Close()
-	c := comparer{want: map[string]*rootfs.Inode{}, groups: map[*rootfs.Inode]group{}, epoch: m.Epoch}
-	for name, in := range tree.All() {
-		c.want[name] = in
-	}
+	c := newComparer(tree, root.Method, m.Epoch)
 	var done int64
-	counted := ctxio.NewReader(ctx, plain, func(n int) {
+	root.Count = func(n int) {
 		done += int64(n)
 		report.say("comparing with the image", done, f.Unpacked)
-	})
-	if err := c.compare(counted); err != nil {
-		return fmt.Errorf("%s: %w", filepath.Join(dir, f.Name), err)
+	}
+	err = root.Walk(ctx, c.entry)
+	switch {
+	case errors.Is(err, errEnough):
+		err = errors.Join(c.diffs...)
+	case err != nil:
+		err = errors.Join(append(c.diffs, err)...)
+	default:
+		err = c.finish()
+	}
+	if err == nil && root.Method.IsArchive() && done != f.Unpacked {
+		err = fmt.Errorf("has %d bytes unpacked, its manifest says %d", done, f.Unpacked)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", root.Path, err)
 	}
 	return nil
+}
+
+// packedRoot is the root file system of a rootimgdir, to be read back.
+func packedRoot(dir string, m *netboot.Manifest) (f netboot.File, root unpack.Root, err error) {
+	f, ok := m.Root()
+	if !ok {
+		return f, root, errors.New("manifest names no packed root")
+	}
+	root.Path = filepath.Join(dir, f.Name)
+	if root.Method, err = pack.ParseMethod(f.Method); err != nil {
+		return f, root, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	if root.Codec, err = pack.ParseCodec(f.Compress); err != nil {
+		return f, root, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	return f, root, nil
 }

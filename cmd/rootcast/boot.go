@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/rootcast/rootcast/build"
+	"github.com/rootcast/rootcast/convert"
 	"github.com/rootcast/rootcast/convert/netboot"
 	"github.com/rootcast/rootcast/convert/pack"
 	"github.com/rootcast/rootcast/convert/qemu"
@@ -206,6 +207,9 @@ func (c *bootCmd) load(m *qemu.Machine, dir string, memory int) error {
 	if m.Kernel, err = bootFile(version, made, netboot.KernelName); err != nil {
 		return fmt.Errorf("booting %s: %w", dir, err)
 	}
+	if made.Boot != netboot.BootRamdisk {
+		return fmt.Errorf("booting %s: it is for %s, whose first stage this rootcast does not have yet; convert with --boot ramdisk", dir, made.Boot)
+	}
 	if m.Initrd, err = bootFile(version, made, netboot.RamdiskName); err != nil {
 		return fmt.Errorf("booting %s: %w", dir, err)
 	}
@@ -351,7 +355,7 @@ func isRootimgdir(arg string) bool {
 
 // changed tells whether any flag differs from its default.
 func (m *makeFlags) changed() bool {
-	return m.platform+m.kernel+m.append != "" || m.boot != "ramdisk" || m.method != "cpio" || m.compress != string(pack.Zstd) ||
+	return m.platform+m.kernel+m.append != "" || m.boot != "" || m.method != string(pack.CPIO) || m.compress != string(convert.Auto) ||
 		m.level != 0 || m.jobs != 0 || len(m.exlists.Value()) > 0 || m.limit.set
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/rootcast/rootcast/convert/pack"
 )
 
-const convertDescription = `Flattens the layers of IMAGE into a rootimgdir: kernel, ramdisk.img and
+const convertDescription = `Flattens the layers of IMAGE into a rootimgdir: kernel, packed root and
 manifest.json. No root file system is unpacked on the way. The new version
 takes the old one's place in one step; a node that boots meanwhile gets all of
 the one or all of the other, and a convert that fails changes nothing.
@@ -31,7 +31,8 @@ of a registry's image that the local store has are not fetched.
    rootcast convert --rootimgdir /srv/boot/compute docker://registry.example/compute:1
    rootcast convert --exlist recipes/debian12/compute/exlist --explain-exlist --rootimgdir DIR IMAGE
    rootcast convert --keep 5 --wait --rootimgdir DIR IMAGE
-   rootcast convert --kernel 6.1.0-37 --append "mitigations=off" --compress gzip IMAGE`
+   rootcast convert --kernel 6.1.0-37 --append "mitigations=off" --compress gzip IMAGE
+   rootcast convert --method squashfs --compress zstd --level 15 IMAGE`
 
 // convertCmd is what the flags of rootcast convert fill.
 type convertCmd struct {
@@ -58,10 +59,10 @@ type makeFlags struct {
 func (m *makeFlags) flags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "platform", Usage: "take the image for `OS/ARCH[/VARIANT]` of an index", Destination: &m.platform},
-		&cli.StringFlag{Name: "boot", Usage: "`HOW` nodes get their root: ramdisk, in one download with the first stage", Value: "ramdisk", Destination: &m.boot},
-		&cli.StringFlag{Name: "method", Usage: "pack the root as `FORMAT`: cpio", Value: "cpio", Destination: &m.method},
-		&cli.StringFlag{Name: "compress", Usage: "compress by `CODEC`: zstd, gzip or none", Value: string(pack.Zstd), Destination: &m.compress},
-		&cli.IntFlag{Name: "level", Usage: "compression `LEVEL`: zstd 1 to 19 (3 by default), gzip 1 to 9 (6)", DefaultText: "the codec's", Destination: &m.level},
+		&cli.StringFlag{Name: "boot", Usage: "`HOW` nodes get their root: ramdisk, in one download, or netroot, fetched by a first stage", DefaultText: "ramdisk for cpio, else netroot", Destination: &m.boot},
+		&cli.StringFlag{Name: "method", Usage: "pack the root as `FORMAT`: cpio, tar, squashfs or erofs", Value: string(pack.CPIO), Destination: &m.method},
+		&cli.StringFlag{Name: "compress", Usage: "compress by `CODEC`: zstd, gzip, xz, lz4, none, or auto, the best that the image's kernel can load", Value: string(convert.Auto), Destination: &m.compress},
+		&cli.IntFlag{Name: "level", Usage: "compression `LEVEL`: zstd 1 to 19 (3 by default), gzip and xz 1 to 9 (6), lz4 1 to 9 (1)", DefaultText: "the codec's", Destination: &m.level},
 		&cli.IntFlag{Name: "jobs", Usage: "pack `N` segments at a time", DefaultText: "one for each core", Destination: &m.jobs},
 		&cli.StringFlag{Name: "kernel", Usage: "take kernel `VERSION`, or the newest that starts so (default: the newest)", Destination: &m.kernel},
 		&cli.StringSliceFlag{Name: "exlist", Usage: "leave out what the exclude list in `FILE` names, in xCAT's syntax; may be repeated", Destination: &m.exlists},
@@ -71,18 +72,9 @@ func (m *makeFlags) flags() []cli.Flag {
 
 // options checks the flags.
 func (m *makeFlags) options(e *env, dir string) (convert.Options, error) {
-	if m.boot != "ramdisk" {
-		return convert.Options{}, usageErrorf("--boot %q: ramdisk is the one there is", m.boot)
-	}
-	if m.method != "cpio" {
-		return convert.Options{}, usageErrorf("--method %q: cpio is the one there is", m.method)
-	}
-	codec, err := pack.ParseCodec(m.compress)
+	o, err := m.format()
 	if err != nil {
-		return convert.Options{}, usageErrorf("--compress: %v", err)
-	}
-	if err := codec.CheckLevel(m.level); err != nil {
-		return convert.Options{}, usageErrorf("--level: %v", err)
+		return o, err
 	}
 	if m.jobs < 0 {
 		return convert.Options{}, usageErrorf("--jobs %d: at least 1", m.jobs)
@@ -96,10 +88,27 @@ func (m *makeFlags) options(e *env, dir string) (convert.Options, error) {
 		return convert.Options{}, err
 	}
 	store, err := m.cache.open(e)
-	return convert.Options{
-		Dir: dir, Compress: codec, Level: m.level, Jobs: m.jobs, Kernel: m.kernel, Exclude: exclude, Append: m.append, Epoch: epoch, Tool: version,
-		Cache: store,
-	}, err
+	o.Dir, o.Jobs, o.Kernel, o.Exclude, o.Append, o.Epoch, o.Tool, o.Cache = dir, m.jobs, m.kernel, exclude, m.append, epoch, version, store
+	return o, err
+}
+
+// format checks how to pack.
+func (m *makeFlags) format() (convert.Options, error) {
+	method, err := pack.ParseMethod(m.method)
+	if err != nil {
+		return convert.Options{}, usageErrorf("--method: %v", err)
+	}
+	codec := convert.Auto
+	if m.compress != string(convert.Auto) {
+		if codec, err = pack.ParseCodec(m.compress); err != nil {
+			return convert.Options{}, usageErrorf("--compress: %v, or auto", err)
+		}
+	}
+	o := convert.Options{Boot: m.boot, Method: method, Compress: codec, Level: m.level}
+	if err := o.SetFormat(); err != nil {
+		return convert.Options{}, usageErrorf("--boot, --method, --compress and --level: %v", err)
+	}
+	return o, nil
 }
 
 func newConvertCommand(e *env) *cli.Command {
@@ -178,8 +187,9 @@ func (e *env) sayConverted(m *netboot.Manifest, took time.Duration) {
 	for _, w := range m.Warnings {
 		e.say("warning: %s", w)
 	}
-	for _, l := range m.Lost {
-		e.say("warning: %s cannot carry the %s of %d files, such as %s; all are counted in manifest.json", l.File, l.What, l.Count, l.Paths[0])
+	if m.Xattrs != nil {
+		e.say("note: the extended attributes of %d files, capabilities among them, are listed in the root's %s; until the node's init applies it, setfattr -h --restore=%s in the unpacked root does",
+			m.Xattrs.Files, m.Xattrs.Path, strings.TrimPrefix(m.Xattrs.Path, "/"))
 	}
 	for _, f := range m.Files {
 		e.say("%s: %s", f.Name, units.BytesSize(float64(f.Size)))

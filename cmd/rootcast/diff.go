@@ -76,7 +76,7 @@ func (c *diffCmd) compare(ctx context.Context, args []string, reg build.Registry
 	p := c.e.newProgress()
 	defer p.finish()
 	d, err := report.Compare(ctx, a.tree, b.tree, report.DiffOptions{
-		NameA: a.name, NameB: b.name, IgnoreXattrs: a.noXattrs || b.noXattrs, TempDir: tempDir(),
+		NameA: a.name, NameB: b.name, TempDir: tempDir(),
 		Progress: func(done, total int64) { p.report("comparing contents", done, total) },
 	})
 	if err != nil {

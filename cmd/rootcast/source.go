@@ -14,10 +14,9 @@ import (
 
 // source is a root file system to look at: an image's, or a rootimgdir's.
 type source struct {
-	name     string
-	tree     *rootfs.Tree
-	layers   []report.LayerInfo // of an image
-	noXattrs bool               // its format has no extended attributes
+	name   string
+	tree   *rootfs.Tree
+	layers []report.LayerInfo // of an image
 	io.Closer
 }
 
@@ -49,7 +48,7 @@ func (e *env) openRootimgdir(ctx context.Context, name string) (*source, error) 
 	}
 	p := e.newProgress()
 	defer p.finish()
-	s := &source{name: name, noXattrs: true}
+	s := &source{name: name}
 	s.tree, s.Closer, err = convert.LoadDir(ctx, dir, m, tempDir(), p.report)
 	return s, err
 }

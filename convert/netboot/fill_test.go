@@ -69,7 +69,7 @@ func TestFillFails(t *testing.T) {
 
 func newOutput(t *testing.T) *netboot.Output {
 	t.Helper()
-	s, err := netboot.Begin(t.TempDir())
+	s, err := netboot.Begin(t.Context(), t.TempDir(), netboot.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

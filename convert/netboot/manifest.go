@@ -26,20 +26,20 @@ const ManifestVersion = 1
 // no time and no place of the machine that made it: the same image and options
 // give the same bytes.
 type Manifest struct {
-	Version   int       `json:"version"` // ManifestVersion
-	Image     Image     `json:"image"`
-	Platform  string    `json:"platform"` // OS/ARCH[/VARIANT]
-	Boot      string    `json:"boot"`     // ramdisk
-	Kernel    Kernel    `json:"kernel"`
-	Init      string    `json:"init"`              // what runs first, a path in the image
-	Arguments string    `json:"arguments"`         // kernel arguments
-	Exclude   []string  `json:"exclude,omitempty"` // the rules of what stayed out of the root
-	Epoch     time.Time `json:"epoch"`             // no file of the root is newer
-	Memory    Memory    `json:"memory"`
-	Files     []File    `json:"files"`
-	Lost      []Loss    `json:"lost,omitempty"`
-	Warnings  []string  `json:"warnings,omitempty"`
-	Tool      string    `json:"tool"` // rootcast's version
+	Version   int        `json:"version"` // ManifestVersion
+	Image     Image      `json:"image"`
+	Platform  string     `json:"platform"` // OS/ARCH[/VARIANT]
+	Boot      string     `json:"boot"`     // BootRamdisk or BootNetroot
+	Kernel    Kernel     `json:"kernel"`
+	Init      string     `json:"init"`              // what runs first, a path in the image
+	Arguments string     `json:"arguments"`         // kernel arguments
+	Exclude   []string   `json:"exclude,omitempty"` // the rules of what stayed out of the root
+	Epoch     time.Time  `json:"epoch"`             // no file of the root is newer
+	Memory    Memory     `json:"memory"`
+	Files     []File     `json:"files"`
+	Xattrs    *XattrList `json:"xattrs,omitempty"` // of a cpio root; all other formats carry them themselves
+	Warnings  []string   `json:"warnings,omitempty"`
+	Tool      string     `json:"tool"` // rootcast's version
 }
 
 // Image is the image that was converted.
@@ -70,20 +70,20 @@ type File struct {
 	SHA256 string `json:"sha256"`
 
 	// Of a packed root:
-	Method   string         `json:"method,omitempty"` // cpio
+	Method   string         `json:"method,omitempty"` // cpio, tar, squashfs, erofs
 	Compress string         `json:"compress,omitempty"`
 	Level    int            `json:"level,omitempty"` // 0: the codec's default
 	Entries  int            `json:"entries,omitempty"`
 	Unpacked int64          `json:"unpacked,omitempty"` // bytes before compression
 	Segments []pack.Segment `json:"segments,omitempty"`
+	Made     string         `json:"made,omitempty"` // the tool and version that made a file system
 }
 
-// Loss counts what the root's format could not carry.
-type Loss struct {
-	File  string   `json:"file"`  // of the rootimgdir
-	What  string   `json:"what"`  // "xattrs"
-	Count int      `json:"count"` // of files of the image
-	Paths []string `json:"paths"` // the first of them
+// XattrList says where a root lists its extended attributes, in the format of
+// getfattr --dump, until the node's init or setfattr --restore gives them to its files.
+type XattrList struct {
+	Path  string `json:"path"`  // in the root
+	Files int    `json:"files"` // that have extended attributes
 }
 
 // File returns the entry called name.

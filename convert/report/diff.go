@@ -15,7 +15,6 @@ import (
 // DiffOptions says how to compare.
 type DiffOptions struct {
 	NameA, NameB string
-	IgnoreXattrs bool   // one of the two cannot have any
 	TempDir      string // for an rpm database while it is read; "": the system's
 
 	// Progress, where it is set, is called from one goroutine at a time with the
@@ -159,7 +158,7 @@ func differences(a, b *entry, o DiffOptions) []Difference {
 		differ("target", x.Target, y.Target)
 		differ("device", fmt.Sprintf("%d:%d", x.Major, x.Minor), fmt.Sprintf("%d:%d", y.Major, y.Minor))
 	}
-	if !o.IgnoreXattrs && !maps.Equal(x.Xattrs, y.Xattrs) {
+	if !maps.Equal(x.Xattrs, y.Xattrs) {
 		list = append(list, Difference{"xattrs", xattrNames(x, y), xattrNames(y, x)})
 	}
 	if a.first != b.first {

@@ -50,7 +50,6 @@ func TestCompareFiles(t *testing.T) {
 			name: "xattrs", a: "file a 0644 xattr:user.a=1 xattr:user.b=2 xattr:user.c=3", b: "file a 0644 xattr:user.a=1 xattr:user.b=3",
 			want: diff{Changed: []string{"/a file 0 +0 xattrs=user.b user.c→user.b"}},
 		},
-		{name: "xattrs that do not count", a: "file a 0644 xattr:user.a=1", b: "file a 0644", o: report.DiffOptions{IgnoreXattrs: true}},
 		{
 			name: "a link before the others", a: "file b 0644 xyz", b: "file b 0644 xyz\nlink a b",
 			want: diff{Added: []string{"/a file 3 +3"}, Changed: []string{"/b file 3 -3 links"}},

@@ -2,6 +2,8 @@ package rootfs
 
 import (
 	"archive/tar"
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -86,6 +88,13 @@ func (in *Inode) ContentID() (layer string, off int64, ok bool) {
 // NewFile returns a regular file whose bytes are those of r from off on.
 func NewFile(mode uint32, r io.ReaderAt, off, size int64) *Inode {
 	return &Inode{Mode: TypeRegular | mode&^TypeMask, Size: size, content: section{&Layer{Tar: r}, "", off, size}, ModTime: time.Unix(0, 0)}
+}
+
+// NewText returns a regular file that holds text.
+func NewText(mode uint32, text []byte) *Inode {
+	in := NewFile(mode, bytes.NewReader(text), 0, int64(len(text)))
+	in.content = section{&Layer{Key: fmt.Sprintf("text:%x", sha256.Sum256(text)), Tar: bytes.NewReader(text)}, "", 0, in.Size}
+	return in
 }
 
 // NewSymlink returns a symbolic link to target.
