@@ -16,9 +16,8 @@ import (
 type encoder interface {
 	// encode returns plain, compressed, in dst, which is empty, where that has the room.
 	encode(ctx context.Context, dst, plain []byte) ([]byte, error)
-	// stream compresses to w what is too large for memory, on several threads
-	// where that is more than 0; how many changes nothing in the result. Close
-	// ends the frame or member.
+	// stream compresses to w what is too large for memory, on so many threads,
+	// which change nothing in the result. Close ends the frame or member.
 	stream(ctx context.Context, w io.Writer, threads int) (io.WriteCloser, error)
 }
 
@@ -63,10 +62,8 @@ func (z *zstdEncoder) encode(_ context.Context, dst, plain []byte) ([]byte, erro
 
 func (z *zstdEncoder) stream(_ context.Context, w io.Writer, threads int) (io.WriteCloser, error) {
 	enc := zstd.NewWriterLevel(w, z.level)
-	if threads > 0 {
-		if err := enc.SetNbWorkers(threads); err != nil {
-			return nil, fmt.Errorf("compressing: %w", err)
-		}
+	if err := enc.SetNbWorkers(threads); err != nil {
+		return nil, fmt.Errorf("compressing: %w", err)
 	}
 	return enc, nil
 }

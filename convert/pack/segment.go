@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/rootcast/rootcast/convert/cache"
 	"github.com/rootcast/rootcast/convert/ctxio"
@@ -15,8 +16,9 @@ const (
 	// queued is how many chunks a large segment may hold before its turn to be
 	// written comes: with chunkSize it bounds the memory of one huge file.
 	queued = 8
-	// threadsFrom is the size from which one segment is worth several threads.
-	threadsFrom = 128 << 20
+	// inMemory is the largest segment that is compressed as a whole. That of a
+	// file beyond maxSegment costs less so than in pieces.
+	inMemory = 16 << 20
 )
 
 // segment is one worker's task and the way its bytes come back.
@@ -46,7 +48,7 @@ func (wk *worker) pack(ctx context.Context, s *segment) error {
 	if !keyed {
 		store = nil
 	}
-	if s.size > maxSegment {
+	if s.size > inMemory {
 		return wk.large(ctx, s, store, key)
 	}
 	packed := wk.p.buffer()
@@ -69,7 +71,7 @@ func (wk *worker) assemble(ctx context.Context, s *segment) error {
 	if wk.plain == nil {
 		wk.plain = make([]byte, 0, maxSegment)
 	}
-	b := wk.plain[:0]
+	b := slices.Grow(wk.plain[:0], int(s.size))
 	for i := range s.items {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -114,11 +116,7 @@ func (wk *worker) large(ctx context.Context, s *segment, store *cache.Store, key
 }
 
 func (wk *worker) packLarge(ctx context.Context, s *segment, out *chunker, keep io.Writer) error {
-	threads := 0
-	if s.size >= threadsFrom {
-		threads = wk.p.o.Jobs
-	}
-	enc, err := wk.encoder.stream(ctx, io.MultiWriter(out, keep), threads)
+	enc, err := wk.encoder.stream(ctx, io.MultiWriter(out, keep), wk.p.o.Jobs)
 	if err != nil {
 		return err
 	}

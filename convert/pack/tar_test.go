@@ -122,7 +122,7 @@ func TestTarByTool(t *testing.T) {
 func TestTarLargeFile(t *testing.T) {
 	for _, size := range []int64{1 << 32, 1 << 33, 1 << 40} {
 		stop := errors.New("enough")
-		head := &limited{left: 1 << 20, err: stop}
+		head := &limited{left: 4 << 20, err: stop}
 		_, err := pack.Archive(t.Context(), head, with(t, "big", &body{}, size), pack.Options{Method: pack.Tar})
 		if !errors.Is(err, stop) {
 			t.Fatal(err)
