@@ -12,17 +12,18 @@ import (
 
 	"github.com/rootcast/rootcast/convert/netboot"
 	"github.com/rootcast/rootcast/convert/rootfs"
+	"github.com/rootcast/rootcast/convert/spool"
 	"github.com/rootcast/rootcast/convert/unpack"
 )
 
 // LoadDir returns the file tree of a rootimgdir's packed root. The contents go
 // to a file in tempDir ("": the system's) that has no name; the closer drops it.
 func LoadDir(ctx context.Context, dir string, m *netboot.Manifest, tempDir string, report Report) (*rootfs.Tree, io.Closer, error) {
-	tree, spool, err := loadDir(ctx, dir, m, tempDir, report)
+	tree, contents, err := loadDir(ctx, dir, m, tempDir, report)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the root of %s: %w", dir, err)
 	}
-	return tree, spool, nil
+	return tree, contents, nil
 }
 
 func loadDir(ctx context.Context, dir string, m *netboot.Manifest, tempDir string, report Report) (_ *rootfs.Tree, _ io.Closer, err error) {
@@ -30,13 +31,13 @@ func loadDir(ctx context.Context, dir string, m *netboot.Manifest, tempDir strin
 	if err != nil {
 		return nil, nil, err
 	}
-	spool, err := spoolFile(tempDir)
+	contents, err := spool.File(tempDir)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, spool.Close())
+			err = errors.Join(err, contents.Close())
 		}
 	}()
 	var done int64
@@ -44,7 +45,7 @@ func loadDir(ctx context.Context, dir string, m *netboot.Manifest, tempDir strin
 		done += int64(n)
 		report.say("reading "+f.Name, done, f.Unpacked)
 	}
-	l := loader{index: &rootfs.Index{Layer: root.Path}, spool: spool, inodes: map[string]*rootfs.Inode{}}
+	l := loader{index: &rootfs.Index{Layer: root.Path}, spool: contents, inodes: map[string]*rootfs.Inode{}}
 	if err := root.Walk(ctx, l.entry); err != nil {
 		return nil, nil, err
 	}
@@ -52,19 +53,7 @@ func loadDir(ctx context.Context, dir string, m *netboot.Manifest, tempDir strin
 	if err == nil && m.Xattrs != nil {
 		err = restoreXattrs(tree, m.Xattrs.Path)
 	}
-	return tree, spool, err
-}
-
-// spoolFile makes a file that vanishes with this process.
-func spoolFile(dir string) (*os.File, error) {
-	f, err := os.CreateTemp(dir, "rootcast-root-")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return tree, contents, err
 }
 
 // loader turns the entries of a packed root into those of a layer.

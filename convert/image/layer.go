@@ -1,11 +1,13 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rootcast/rootcast/convert/ctxio"
+	"github.com/rootcast/rootcast/convert/spool"
 )
 
 // storeKey begins the Key of a layer that is taken as a local store has it.
@@ -63,7 +66,8 @@ func (f *fetcher) layers(ctx context.Context, sel *selected) ([]Layer, error) {
 	if !f.src.HasThreadSafeGetBlob() {
 		g.SetLimit(1)
 	}
-	for i, info := range infos {
+	for _, i := range largestFirst(infos) {
+		info := infos[i]
 		if layers[i].Tar != nil {
 			continue
 		}
@@ -82,6 +86,16 @@ func (f *fetcher) layers(ctx context.Context, sel *selected) ([]Layer, error) {
 		return nil, errors.Join(err, (&Image{Layers: layers}).Close())
 	}
 	return layers, nil
+}
+
+// largestFirst orders layers so that none that takes long begins when all others are done.
+func largestFirst(infos []types.BlobInfo) []int {
+	order := make([]int, len(infos))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(infos[b].Size, infos[a].Size) })
+	return order
 }
 
 // inPlace opens what a local store has of the layers, and counts what has to come
@@ -182,7 +196,7 @@ func (f *fetcher) spool(ctx context.Context, blob io.Reader, info types.BlobInfo
 	if err := errors.Join(info.Digest.Validate(), diffID.Validate()); err != nil {
 		return nil, 0, err
 	}
-	file, err := unlinkedFile(f.o.TempDir)
+	file, err := spool.File(f.o.TempDir)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -198,7 +212,8 @@ func (f *fetcher) spool(ctx context.Context, blob io.Reader, info types.BlobInfo
 	}
 	defer plain.Close()
 	diff := diffID.Verifier()
-	size, err := io.Copy(io.MultiWriter(&spoolWriter{f: file, limit: f.o.MaxLayerSize}, diff), onlyReader{plain})
+	const block = 256 << 10
+	size, err := io.CopyBuffer(io.MultiWriter(&spoolWriter{f: file, limit: f.o.MaxLayerSize}, diff), onlyReader{plain}, make([]byte, block))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -230,18 +245,6 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 		return d.IOReadCloser(), nil
 	}
 	return unpack(r)
-}
-
-// unlinkedFile makes a file that vanishes with this process.
-func unlinkedFile(dir string) (*os.File, error) {
-	file, err := os.CreateTemp(dir, "rootcast-layer-")
-	if err != nil {
-		return nil, fmt.Errorf("making a spool file: %w", err)
-	}
-	if err := os.Remove(file.Name()); err != nil {
-		return nil, errors.Join(fmt.Errorf("unlinking a spool file: %w", err), file.Close())
-	}
-	return file, nil
 }
 
 // onlyReader hides the WriteTo of decompressors, some of which report a failed
