@@ -104,6 +104,12 @@ func setUpScript(e *testscript.Env) error {
 	} {
 		e.Setenv(k, v)
 	}
+	// Where the machine's own cannot read a tar, hack/erofs.sh has put others there.
+	erofs, err := filepath.Abs(filepath.Join("..", "..", ".cache", "erofs", "bin"))
+	if err != nil {
+		return err
+	}
+	e.Setenv("PATH", erofs+string(os.PathListSeparator)+e.Getenv("PATH"))
 	e.Values[registriesKey{}] = map[string]*buildtest.Registry{}
 	e.Values[fetchedKey{}] = map[string]int{}
 	e.Defer(func() {

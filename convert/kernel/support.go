@@ -12,8 +12,9 @@ import (
 
 // Support is what a kernel can load: for each way to hand it a root, the codecs
 // that it knows by rootcast's names, in the order of preference. That is zstd,
-// quick and small; gzip, which every kernel has and few lack; lz4, which is
-// larger; xz, slow to make and to read; none.
+// quick and small; gzip, which few kernels lack; lz4, which is larger; xz, slow to
+// make and to read; none. In squashfs lz4 comes last: what tar2sqfs makes of small
+// blocks is larger than they were, which kernels read and unsquashfs refuses.
 type Support struct {
 	Source string // the configuration that says so; "": a guess by the kernel's version
 
@@ -32,7 +33,7 @@ var (
 		{"zstd", "CONFIG_RD_ZSTD", "5.9"}, {"gzip", "CONFIG_RD_GZIP", "0"}, {"lz4", "CONFIG_RD_LZ4", ""}, {"xz", "CONFIG_RD_XZ", ""}, {"none", "CONFIG_BLK_DEV_INITRD", "0"},
 	}
 	squashFeatures = [...]feature{ //nolint:gochecknoglobals // a constant table
-		{"zstd", "CONFIG_SQUASHFS_ZSTD", "4.14"}, {"gzip", "CONFIG_SQUASHFS_ZLIB", "0"}, {"lz4", "CONFIG_SQUASHFS_LZ4", ""}, {"xz", "CONFIG_SQUASHFS_XZ", ""},
+		{"zstd", "CONFIG_SQUASHFS_ZSTD", "4.14"}, {"gzip", "CONFIG_SQUASHFS_ZLIB", "0"}, {"xz", "CONFIG_SQUASHFS_XZ", ""}, {"lz4", "CONFIG_SQUASHFS_LZ4", ""},
 	}
 	erofsFeatures = [...]feature{ //nolint:gochecknoglobals // a constant table
 		{"zstd", "CONFIG_EROFS_FS_ZIP_ZSTD", "6.10"}, {"gzip", "CONFIG_EROFS_FS_ZIP_DEFLATE", ""}, {"lz4", "CONFIG_EROFS_FS_ZIP", "5.4"}, {"xz", "CONFIG_EROFS_FS_ZIP_LZMA", ""}, {"none", "CONFIG_EROFS_FS", "5.4"},
