@@ -1,10 +1,10 @@
 // Package cpio writes "newc" archives (cpio -H newc, magic 070701), the only
 // ones that Linux unpacks as an initramfs.
 //
-//	w := cpio.NewWriter(out)
-//	err := w.WriteHeader(&cpio.Header{Name: "etc/hostname", Mode: 0o100644, Links: 1, Size: 5})
-//	_, err = io.WriteString(w, "node\n")
-//	err = w.Close() // the trailer
+//	h := cpio.Header{Name: "etc/hostname", Mode: 0o100644, Links: 1, Size: 5}
+//	archive, err := h.Append(nil)
+//	archive = append(archive, "node\n\x00\x00\x00"...) // padded to a multiple of 4
+//	archive = cpio.AppendTrailer(archive)
 //
 // The format is that of Documentation/driver-api/early-userspace/buffer-format.rst
 // and init/initramfs.c in the kernel's source. What the kernel would skip in

@@ -46,8 +46,7 @@ func ramdisk(t *testing.T) string {
 	if f, err := elf.NewFile(bytes.NewReader(data)); err != nil || f.Machine != elf.EM_X86_64 {
 		t.Fatalf("the node's init is no amd64 program: %v", err)
 	}
-	var archive bytes.Buffer
-	w := cpio.NewWriter(&archive)
+	var archive []byte
 	for _, entry := range []struct {
 		header cpio.Header
 		data   []byte
@@ -57,19 +56,16 @@ func ramdisk(t *testing.T) string {
 		{cpio.Header{Name: "proc", Mode: 0o040755, Links: 2}, nil},
 		{cpio.Header{Name: "init", Mode: 0o100755, Links: 1, Size: int64(len(data))}, data},
 	} {
-		if err := w.WriteHeader(&entry.header); err != nil {
+		if archive, err = entry.header.Append(archive); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Write(entry.data); err != nil {
-			t.Fatal(err)
-		}
+		archive = append(archive, entry.data...)
+		archive = append(archive, make([]byte, -len(entry.data)&3)...)
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	archive = cpio.AppendTrailer(archive)
 	// QEMU takes a comma in these paths as it stands; Linux loads it all the same.
 	path := filepath.Join(t.TempDir(), "ram,disk.img")
-	if err := os.WriteFile(path, archive.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(path, archive, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path

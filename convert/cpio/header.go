@@ -3,7 +3,6 @@ package cpio
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
@@ -14,10 +13,6 @@ var (
 	ErrTooLarge = errors.New("too large for a cpio archive, which holds less than 4 GiB a file")
 	// ErrNameTooLong is a name or symlink target that the kernel would skip.
 	ErrNameTooLong = errors.New("longer than the kernel unpacks: 4095 bytes, 255 between two slashes")
-	// ErrWriteTooLong is more content than the header has promised.
-	ErrWriteTooLong = errors.New("more bytes than the header says")
-
-	errClosed = errors.New("the cpio archive has its trailer already")
 )
 
 const (
@@ -48,35 +43,6 @@ type Header struct {
 	Ino                uint32
 	DevMajor, DevMinor uint32
 	Links              uint32
-}
-
-// Writer writes an archive. After an error it writes no more.
-type Writer struct {
-	w    io.Writer
-	n    int64 // written
-	left int64 // of the entry's content
-	err  error
-	buf  [headerSize + pathMax + 3]byte
-}
-
-// NewWriter returns a Writer whose archive starts where w stands, which the
-// kernel wants to be a multiple of 4.
-func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
-
-// WriteHeader starts an entry; the one before must be complete.
-func (w *Writer) WriteHeader(h *Header) error {
-	if w.err != nil {
-		return w.err
-	}
-	if err := h.check(); err != nil {
-		return fmt.Errorf("writing cpio entry %q: %w", h.Name, err)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	w.write(h.append(w.buf[:0]))
-	w.left = h.Size
-	return w.err
 }
 
 // Append appends an entry's header, name and padding to b, whose length is a
@@ -136,55 +102,4 @@ func appendHex(b []byte, v uint32) []byte {
 		b = append(b, digits[v>>shift&15])
 	}
 	return b
-}
-
-// Write writes content of the current entry.
-func (w *Writer) Write(p []byte) (int, error) {
-	if w.err != nil {
-		return 0, w.err
-	}
-	if int64(len(p)) > w.left {
-		return 0, ErrWriteTooLong
-	}
-	w.left -= int64(len(p))
-	return w.write(p), w.err
-}
-
-// Flush ends the current entry and pads it. The archive may be cut here: the
-// kernel takes each piece as an archive of its own.
-func (w *Writer) Flush() error {
-	if w.err != nil {
-		return w.err
-	}
-	if w.left > 0 {
-		w.err = fmt.Errorf("cpio entry ends %d bytes early: %w", w.left, io.ErrUnexpectedEOF)
-		return w.err
-	}
-	var zeros [3]byte
-	if pad := (4 - w.n%4) % 4; pad > 0 {
-		w.write(zeros[:pad])
-	}
-	return w.err
-}
-
-// Close ends the archive with its trailer, once. It does not close the writer beneath.
-func (w *Writer) Close() error {
-	if w.err == errClosed { //nolint:errorlint // never wrapped
-		return nil
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if w.write(AppendTrailer(w.buf[:0])); w.err != nil {
-		return w.err
-	}
-	w.err = errClosed
-	return nil
-}
-
-func (w *Writer) write(p []byte) int {
-	n, err := w.w.Write(p)
-	w.n += int64(n)
-	w.err = err
-	return n
 }
