@@ -85,6 +85,7 @@ func findMaker(ctx context.Context, o Options) (maker, error) {
 		return squashMaker(ctx, o.Codec, level, jobs)
 	case EROFS:
 		return erofsMaker(ctx, o, level, jobs)
+	case CPIO, Tar:
 	}
 	return maker{}, fmt.Errorf("%q is not the method of a file system", o.Method)
 }

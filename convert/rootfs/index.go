@@ -256,6 +256,9 @@ func inodeOf(hdr *tar.Header) (*Inode, error) {
 	}
 	for k, v := range hdr.PAXRecords {
 		if attr, ok := strings.CutPrefix(k, xattrPrefix); ok {
+			if attr == "" {
+				return nil, errors.New("an extended attribute without a name")
+			}
 			if in.Xattrs == nil {
 				in.Xattrs = map[string]string{}
 			}

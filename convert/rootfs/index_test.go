@@ -130,6 +130,7 @@ func TestIndexTarRefuses(t *testing.T) {
 		{"unknown type", patch(file(func(*tar.Header) {}), 156, "Z"), `layer L: entry "dir/f": unknown tar entry type "Z"`},
 		{"a directory's dump", patch(file(func(*tar.Header) {}), 156, "D"), `layer L: entry "dir/f": unknown tar entry type "D"`},
 		{"the rest of another volume", patch(file(func(*tar.Header) {}), 156, "M"), `layer L: entry "dir/f": unknown tar entry type "M"`},
+		{"xattr of no name", file(func(h *tar.Header) { h.PAXRecords = map[string]string{"SCHILY.xattr.": "x"} }), `layer L: entry "dir/f": an extended attribute without a name`},
 		{"uid below 0", patch(file(func(*tar.Header) {}), 108, "\xff\xff\xff\xff\xff\xff\xff\xfe"), `layer L: entry "dir/f": uid -2 is out of range`},
 		{"uid that chown(2) does not take", file(func(h *tar.Header) { h.Uid = 1<<32 - 1 }), `layer L: entry "dir/f": uid 4294967295 is out of range`},
 		{"gid over 32 bits", file(func(h *tar.Header) { h.Gid = 1 << 32 }), `layer L: entry "dir/f": gid 4294967296 is out of range`},

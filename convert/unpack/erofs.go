@@ -153,7 +153,7 @@ func (w *erofsWalker) describe(name, file string) (*Entry, error) {
 		e.Size = st.Size
 	}
 	if e.Mode&fileType != typeDir {
-		e.Links = int(st.Nlink) //nolint:gosec,unconvert // small, and of another type elsewhere
+		e.Links = int(st.Nlink) //nolint:gosec // a count of names
 		if first, ok := w.first[st.Ino]; ok {
 			e.First = first
 		} else {
