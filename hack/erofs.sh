@@ -16,8 +16,13 @@ fi
 # mirror is where this machine's apt gets Debian from.
 mirror() {
   local uri
+  # shellcheck disable=SC2016 # it is apt that fills in
   uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 2>/dev/null | head -n 1) || true
-  echo "${uri:-http://deb.debian.org/debian}"
+  [ -n "$uri" ] || {
+    echo "apt names no mirror of Debian to fetch erofs-utils 1.8 from; install them, or is apt's list of packages there? apt-get update" >&2
+    exit 1
+  }
+  echo "$uri"
 }
 
 mkdir -p .cache

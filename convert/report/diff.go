@@ -115,7 +115,7 @@ func (d *Diff) compareNames(ctx context.Context, from, to *survey, o DiffOptions
 		}
 		both = append(both, Change{
 			Path: abs(e.name), Type: typeName(e.inode), Size: e.inode.Size, Delta: e.size - was.size,
-			What: differences(was, &e, o), a: was.inode, b: e.inode,
+			What: differences(was, &e), a: was.inode, b: e.inode,
 		})
 	}
 	for _, e := range from.entries {
@@ -142,7 +142,7 @@ func abs(name string) string {
 }
 
 // differences finds all but that of content.
-func differences(a, b *entry, o DiffOptions) []Difference {
+func differences(a, b *entry) []Difference {
 	var list []Difference
 	x, y := a.inode, b.inode
 	differ := func(field, from, to string) {
