@@ -231,29 +231,41 @@ func (c *converter) epoch() time.Time {
 	}
 }
 
+// write makes the files of the version, side by side.
 func (c *converter) write(ctx context.Context, stage *netboot.Stage) error {
-	if err := c.writeKernel(stage); err != nil {
+	makers := []struct {
+		name string
+		fill func(context.Context, *netboot.Output) (netboot.File, error)
+	}{
+		{netboot.KernelName, c.writeKernel},
+		{netboot.RootName(c.o.Boot, c.o.Method, c.o.Compress), c.writeRoot},
+	}
+	files := make([]netboot.File, len(makers))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, m := range makers {
+		out, err := stage.Create(m.name)
+		if err != nil {
+			return errors.Join(err, g.Wait())
+		}
+		g.Go(func() (err error) {
+			defer func() { err = errors.Join(err, out.Close()) }()
+			files[i], err = m.fill(ctx, out)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
 		return err
 	}
-	if err := c.writeRoot(ctx, stage); err != nil {
-		return err
-	}
+	c.manifest.Files = files
 	c.manifest.Memory = c.memory()
 	return nil
 }
 
-func (c *converter) writeKernel(stage *netboot.Stage) (err error) {
-	f, err := stage.Create(netboot.KernelName)
-	if err != nil {
-		return err
+func (c *converter) writeKernel(_ context.Context, out *netboot.Output) (netboot.File, error) {
+	if err := kernel.Copy(out, c.kernelFile, c.img.Config.Architecture); err != nil {
+		return netboot.File{}, err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := kernel.Copy(f, c.kernelFile, c.img.Config.Architecture); err != nil {
-		return err
-	}
-	file, err := f.Finish()
-	c.manifest.Files = append(c.manifest.Files, file)
-	return err
+	return out.Finish()
 }
 
 // memory estimates what a node needs. While it unpacks an archive, it holds the

@@ -2,7 +2,6 @@ package convert
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -119,34 +118,27 @@ func addXattrs(tree *rootfs.Tree, m pack.Method) (files int, err error) {
 }
 
 // writeRoot packs the root.
-func (c *converter) writeRoot(ctx context.Context, stage *netboot.Stage) (err error) {
-	f, err := stage.Create(netboot.RootName(c.o.Boot, c.o.Method, c.o.Compress))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+func (c *converter) writeRoot(ctx context.Context, out *netboot.Output) (file netboot.File, err error) {
 	o := pack.Options{
 		Method: c.o.Method, Codec: c.o.Compress, Level: c.o.Level, Jobs: c.o.Jobs, Epoch: c.manifest.Epoch, Cache: c.o.Cache,
 		Progress: func(done, total int64) { c.o.Report.say("packing", done, total) },
 	}
 	var info pack.Info
 	if c.o.Method.IsArchive() {
-		info, err = pack.Archive(ctx, f, c.tree, o)
+		info, err = pack.Archive(ctx, out, c.tree, o)
 	} else {
-		err = f.Fill(ctx, func(path string) (err error) {
+		err = out.Fill(ctx, func(path string) (err error) {
 			info, err = pack.Image(ctx, path, c.tree, o)
 			return err
 		})
 	}
 	if err != nil {
-		return err
+		return file, err
 	}
-	file, err := f.Finish()
-	if err != nil {
-		return err
+	if file, err = out.Finish(); err != nil {
+		return file, err
 	}
 	file.Method, file.Compress, file.Level, file.Made = string(c.o.Method), string(c.o.Compress), c.o.Level, info.Made
 	file.Entries, file.Unpacked, file.Segments = info.Entries, info.Unpacked, info.Segments
-	c.manifest.Files = append(c.manifest.Files, file)
-	return nil
+	return file, nil
 }

@@ -20,8 +20,8 @@ type packer struct {
 func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	jobs := make(chan *segment)
-	ahead := make(chan struct{}, 2*p.o.Jobs) // segments begun and not yet written
-	p.free = make(chan []byte, 2*cap(ahead))
+	ahead := make(chan struct{}, 4*p.o.Jobs) // segments begun and not yet written
+	p.free = make(chan []byte, cap(ahead))
 	for _, s := range p.segments {
 		s.out = make(chan []byte, queued)
 	}
