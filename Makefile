@@ -41,7 +41,7 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 
 bench: all ## measure against the tools that rootcast replaces; BENCH="-rows 1,2" for some
 	@hack/setup.sh bench
-	@go run ./hack/bench $(BENCH)
+	@PATH="$(CURDIR)/.cache/erofs/bin:$$PATH" go run ./hack/bench $(BENCH)
 
 microbench: ## run the benchmarks of packages
 	@hack/setup.sh build

@@ -63,8 +63,9 @@ cpio cpio
 pigz pigz
 tar tar
 mksquashfs squashfs-tools
-mkfs.erofs erofs-utils
+tar2sqfs squashfs-tools-ng
 umoci umoci
+skopeo skopeo
 buildah buildah
 findmnt util-linux
 LIST
@@ -195,5 +196,7 @@ if [ "$what" = test ]; then
     hack/test-user.sh
   fi
   hack/kernel.sh
+fi
+if [ "$what" = test ] || [ "$what" = bench ]; then
   hack/erofs.sh
 fi

@@ -36,6 +36,7 @@ func (b *bench) tools(ctx context.Context) ([]string, error) {
 		{"", `mksquashfs -version | sed -n '1s/ (.*//; 1s/ version//p'`},
 		{"mkfs.erofs", `(set +e; mkfs.erofs -V; mkfs.erofs --help; true) 2>&1 | sed -n 's/^mkfs.erofs[^0-9]*\([0-9.]*[0-9]\)$/\1/p' | sed -n 1p`},
 		{"", `umoci --version | sed 's/ version//'`},
+		{"", `skopeo --version | sed 's/ version//; s/ (.*//'`},
 		{"", `buildah --version | sed 's/ version//; s/ (.*//'`},
 	}
 	var lines []string

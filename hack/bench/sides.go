@@ -127,9 +127,9 @@ func (h help) layoutSides() []side {
 	return []side{
 		layout,
 		{
-			name: "warewulf", title: "Warewulf's import and build: two copies of the blobs by `cp`, `umoci raw unpack`, image build",
-			script: `cp -r "$MADE/layout" "$OUT/blobs"
-cp -r "$OUT/blobs" "$OUT/copy"
+			name: "warewulf", title: "Warewulf's import and build: two copies of the blobs by `skopeo copy`, `umoci raw unpack`, image build",
+			script: `skopeo copy --quiet --insecure-policy --remove-signatures "oci:$MADE/layout:node" "oci:$OUT/blobs:node"
+skopeo copy --quiet --insecure-policy --remove-signatures "oci:$OUT/blobs:node" "oci:$OUT/copy:node"
 umoci --log=error raw unpack --image "$OUT/copy":node "$OUT/rootfs"
 rm -rf "$OUT/copy"
 ROOT=$OUT/rootfs` + "\n" + warewulfBuild,
