@@ -15,7 +15,7 @@ import (
 )
 
 // cached has segments of many files and one of a large file.
-var cached = manyLayer(600, 30<<20) + "\nfile usr/large 0644 size=20000000"
+var cached = manyLayer(600, 30<<20) + "\nfile usr/large 0644 size=40000000"
 
 func openCache(t *testing.T, dir string) *cache.Store {
 	t.Helper()
@@ -120,7 +120,7 @@ func TestCacheKeys(t *testing.T) {
 		"":                                       0,
 		"file usr/lib/d3/file-0297 0644 size=99": 2,
 		"file usr/lib/d3/file-0297 0600 297:297 size=99": 2,
-		"file usr/large 0644 size=20000001":              2,
+		"file usr/large 0644 size=40000001":              2,
 		"wh usr/lib/d3/file-0297":                        2,
 		"dir usr 0700":                                   1,
 	} {

@@ -190,7 +190,7 @@ func TestCPIO(t *testing.T) {
 		"empty": rootfstest.Tree(t),
 		"odd":   rootfstest.Tree(t, odd),
 		"many":  rootfstest.Tree(t, manyLayer(300, 24<<20)),
-		"large": rootfstest.Tree(t, odd+"\nfile large 0644 size=20000000\nfile later 0644 size=5000000"),
+		"large": rootfstest.Tree(t, odd+"\nfile large 0644 size=40000000\nfile later 0644 size=5000000"),
 	}
 	for name, tree := range trees {
 		want := list(t, tree)

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 )
 
 // packer runs workers over the segments and writes what they make in order.
@@ -14,21 +15,24 @@ type packer struct {
 	format   format
 	codec    codec
 	segments []*segment
-	free     chan []byte // buffers of packed segments that were written
+	ahead    *semaphore.Weighted // bytes of segments that are begun and not yet written
+	free     chan []byte         // buffers of packed segments that were written
 }
 
 func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	jobs := make(chan *segment)
-	ahead := make(chan struct{}, 4*p.o.Jobs) // segments begun and not yet written
-	p.free = make(chan []byte, cap(ahead))
+	// Enough that nobody waits for a large one, and no more than memory has room
+	// for if none shrinks.
+	p.ahead = semaphore.NewWeighted(p.aheadLimit())
+	p.free = make(chan []byte, 4*p.o.Jobs)
 	for _, s := range p.segments {
 		s.out = make(chan []byte, queued)
 	}
 	g.Go(func() error {
 		defer close(jobs)
 		for _, s := range p.segments {
-			if err := send(ctx, ahead, struct{}{}); err != nil {
+			if err := p.ahead.Acquire(ctx, p.weight(s)); err != nil {
 				return err
 			}
 			if err := send(ctx, jobs, s); err != nil {
@@ -42,16 +46,30 @@ func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 	}
 	var info Info
 	g.Go(func() (err error) {
-		info, err = p.write(ctx, w, ahead)
+		info, err = p.write(ctx, w)
 		return err
 	})
 	err := g.Wait()
 	return info, err
 }
 
+func (p *packer) aheadLimit() int64 { return int64(p.o.Jobs) * inMemory }
+
+// weight is what a segment takes of the limit; a large one comes in chunks.
+func (p *packer) weight(s *segment) int64 {
+	if s.size > inMemory {
+		return queued * chunkSize
+	}
+	return s.size
+}
+
 // work packs segments until there are no more.
 func (p *packer) work(ctx context.Context, jobs <-chan *segment) error {
-	wk := worker{p: p, encoder: p.codec.encoder()}
+	wk, err := newWorker(p)
+	if err != nil {
+		return err
+	}
+	defer wk.free()
 	for s := range jobs {
 		if err := wk.pack(ctx, s); err != nil {
 			return err
@@ -61,7 +79,7 @@ func (p *packer) work(ctx context.Context, jobs <-chan *segment) error {
 }
 
 // write puts the segments down in their order.
-func (p *packer) write(ctx context.Context, w io.Writer, ahead <-chan struct{}) (Info, error) {
+func (p *packer) write(ctx context.Context, w io.Writer) (Info, error) {
 	var info Info
 	var total int64
 	for _, s := range p.segments {
@@ -72,7 +90,7 @@ func (p *packer) write(ctx context.Context, w io.Writer, ahead <-chan struct{}) 
 		if err != nil {
 			return info, err
 		}
-		<-ahead
+		p.ahead.Release(p.weight(s))
 		info.Segments = append(info.Segments, Segment{Offset: info.Size, Size: size, Unpacked: s.size})
 		info.Size += size
 		info.Unpacked += s.size

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/rootcast/rootcast/convert/cache"
 	"github.com/rootcast/rootcast/convert/ctxio"
@@ -18,7 +17,7 @@ const (
 	queued = 8
 	// inMemory is the largest segment that is compressed as a whole. That of a
 	// file beyond maxSegment costs less so than in pieces.
-	inMemory = 16 << 20
+	inMemory = 32 << 20
 )
 
 // segment is one worker's task and the way its bytes come back.
@@ -34,8 +33,29 @@ type segment struct {
 type worker struct {
 	p       *packer
 	encoder encoder
-	plain   []byte // the segment before compression
-	packed  []byte // and after it
+	plain   buffer // for the segment before compression
+	packed  buffer // and after it, were it ever so incompressible
+}
+
+// expansion is more than any codec adds to what it cannot compress: a share and a few bytes.
+func expansion(n int) int { return n + n/64 + 64<<10 }
+
+func newWorker(p *packer) (*worker, error) {
+	plain, err := newBuffer(inMemory)
+	if err != nil {
+		return nil, err
+	}
+	packed, err := newBuffer(expansion(inMemory))
+	if err != nil {
+		plain.free()
+		return nil, err
+	}
+	return &worker{p: p, encoder: p.codec.encoder(), plain: plain, packed: packed}, nil
+}
+
+func (wk *worker) free() {
+	wk.plain.free()
+	wk.packed.free()
 }
 
 func (wk *worker) pack(ctx context.Context, s *segment) error {
@@ -55,31 +75,30 @@ func (wk *worker) pack(ctx context.Context, s *segment) error {
 	if packed, s.reused = store.Get(cache.Segments, key, packed); s.reused {
 		return send(ctx, s.out, packed)
 	}
-	if err := wk.assemble(ctx, s); err != nil {
+	plain, err := wk.assemble(ctx, s)
+	if err != nil {
 		return err
 	}
-	if wk.packed, err = wk.encoder.encode(ctx, wk.packed[:0], wk.plain); err != nil {
+	made, err := wk.encoder.encode(ctx, wk.packed[:0], plain)
+	if err != nil {
 		return fmt.Errorf("compressing: %w", err)
 	}
-	store.Put(cache.Segments, key, wk.packed)
+	store.Put(cache.Segments, key, made)
 	// A copy takes as much memory as it has bytes, and the codec wants room for the worst.
-	return send(ctx, s.out, append(packed[:0], wk.packed...))
+	return send(ctx, s.out, append(packed[:0], made...))
 }
 
 // assemble reads a segment that fits into memory.
-func (wk *worker) assemble(ctx context.Context, s *segment) error {
-	if wk.plain == nil {
-		wk.plain = make([]byte, 0, maxSegment)
-	}
-	b := slices.Grow(wk.plain[:0], int(s.size))
+func (wk *worker) assemble(ctx context.Context, s *segment) ([]byte, error) {
+	b := []byte(wk.plain[:0])
 	for i := range s.items {
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
 		it := &s.items[i]
 		var err error
 		if b, err = wk.p.format.appendHead(b, it); err != nil {
-			return err
+			return nil, err
 		}
 		if it.size == 0 {
 			continue
@@ -87,15 +106,14 @@ func (wk *worker) assemble(ctx context.Context, s *segment) error {
 		at := len(b)
 		b = b[:at+int(it.size)]
 		if err := it.inode.ReadFull(b[at:]); err != nil {
-			return packError(ctx, it, err)
+			return nil, packError(ctx, it, err)
 		}
 		b = pad(b, it.size, wk.p.format.align())
 	}
 	if s.last {
 		b = wk.p.format.appendTrailer(b)
 	}
-	wk.plain = b
-	return nil
+	return b, nil
 }
 
 // large is pack for the segment of one large file, a piece at a time.
