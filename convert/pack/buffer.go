@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// buffer is room for a segment outside the heap: it takes the memory of what is
-// in it, and what a large file has taken once another one uses again.
+// buffer is room for a segment outside the heap: it takes the memory of what has
+// been in it, and gives it back when it is told to.
 type buffer []byte
 
 func newBuffer(size int) (buffer, error) {
@@ -24,3 +24,6 @@ func (b buffer) free() {
 		_ = unix.Munmap(b) // it is mapped
 	}
 }
+
+// release gives back the memory from so many bytes on.
+func (b buffer) release(from int) { _ = unix.Madvise(b[from:], unix.MADV_DONTNEED) }

@@ -2,11 +2,15 @@ package pack_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rootcast/rootcast/convert/cache"
 	"github.com/rootcast/rootcast/convert/pack"
@@ -163,5 +167,28 @@ func TestCacheContent(t *testing.T) {
 	}
 	if after := len(entries(t, dir)); after != before {
 		t.Errorf("%d entries, before there were %d", after, before)
+	}
+}
+
+// A codec that takes minutes is left to itself.
+func TestCancelOfSlowCodec(t *testing.T) {
+	for name, size := range map[string]int64{"one large file": 200 << 20, "a segment as a whole": 30 << 20} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			content := &body{random: true, onRead: func(total int64) {
+				if total >= 30<<20 {
+					cancel()
+				}
+			}}
+			began := time.Now()
+			_, err := pack.Archive(ctx, io.Discard, with(t, "big", content, size), pack.Options{Codec: pack.Zstd, Level: 19, Jobs: 2})
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("error %v", err)
+			}
+			if took := time.Since(began); took > 20*time.Second { // to its end it takes much longer
+				t.Errorf("it ended after %s", took)
+			}
+		})
 	}
 }

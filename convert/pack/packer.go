@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -16,33 +17,25 @@ type packer struct {
 	codec    codec
 	segments []*segment
 	ahead    *semaphore.Weighted // bytes of segments that are begun and not yet written
+	large    *semaphore.Weighted // of one: a large segment is packed by many threads
 	free     chan []byte         // buffers of packed segments that were written
 }
 
 func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	jobs := make(chan *segment)
-	// Enough that nobody waits for a large one, and no more than memory has room
-	// for if none shrinks.
 	p.ahead = semaphore.NewWeighted(p.aheadLimit())
+	p.large = semaphore.NewWeighted(1)
 	p.free = make(chan []byte, 4*p.o.Jobs)
 	for _, s := range p.segments {
 		s.out = make(chan []byte, queued)
 	}
 	g.Go(func() error {
 		defer close(jobs)
-		for _, s := range p.segments {
-			if err := p.ahead.Acquire(ctx, p.weight(s)); err != nil {
-				return err
-			}
-			if err := send(ctx, jobs, s); err != nil {
-				return err
-			}
-		}
-		return nil
+		return p.dispatch(ctx, jobs)
 	})
 	for range p.o.Jobs {
-		g.Go(func() error { return p.work(ctx, jobs) })
+		g.Go(func() error { return orLeave(ctx, func() error { return p.work(ctx, jobs) }) })
 	}
 	var info Info
 	g.Go(func() (err error) {
@@ -53,7 +46,28 @@ func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 	return info, err
 }
 
-func (p *packer) aheadLimit() int64 { return int64(p.o.Jobs) * inMemory }
+// dispatch hands out the segments in their order, as memory allows.
+func (p *packer) dispatch(ctx context.Context, jobs chan<- *segment) error {
+	for _, s := range p.segments {
+		if err := p.ahead.Acquire(ctx, p.weight(s)); err != nil {
+			return err
+		}
+		if s.size > inMemory { // here, where the order is that of writing, or each could wait for the other
+			if err := p.large.Acquire(ctx, 1); err != nil {
+				return err
+			}
+		}
+		if err := send(ctx, jobs, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// aheadLimit is how many bytes of segments may be begun and not yet written:
+// enough that nobody waits for a large one, and no more than memory has room for
+// if none of them shrinks, on any number of cores.
+func (p *packer) aheadLimit() int64 { return min(int64(p.o.Jobs)*inMemory, 4*inMemory) }
 
 // weight is what a segment takes of the limit; a large one comes in chunks.
 func (p *packer) weight(s *segment) int64 {
@@ -76,6 +90,28 @@ func (p *packer) work(ctx context.Context, jobs <-chan *segment) error {
 		}
 	}
 	return nil
+}
+
+// grace is how long a worker has to come to an end once nobody waits for its result.
+const grace = time.Second
+
+// orLeave returns what work does, or leaves it to itself where ctx has ended and
+// work is in the middle of what cannot be broken off: a codec at a high level
+// takes seconds for a segment. It holds nothing then that others wait for.
+func orLeave(ctx context.Context, work func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(grace):
+		return ctx.Err()
+	}
 }
 
 // write puts the segments down in their order.

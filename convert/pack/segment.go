@@ -18,6 +18,8 @@ const (
 	// inMemory is the largest segment that is compressed as a whole. That of a
 	// file beyond maxSegment costs less so than in pieces.
 	inMemory = 32 << 20
+	// maxThreads pack one large segment: each has a job of megabytes in memory.
+	maxThreads = 4
 )
 
 // segment is one worker's task and the way its bytes come back.
@@ -58,6 +60,14 @@ func (wk *worker) free() {
 	wk.packed.free()
 }
 
+// shrink gives back the memory of a segment that was larger than most.
+func (wk *worker) shrink(used int) {
+	if used > maxSegment {
+		wk.plain.release(maxSegment)
+		wk.packed.release(maxSegment)
+	}
+}
+
 func (wk *worker) pack(ctx context.Context, s *segment) error {
 	defer close(s.out)
 	store := wk.p.o.Cache
@@ -84,6 +94,7 @@ func (wk *worker) pack(ctx context.Context, s *segment) error {
 		return fmt.Errorf("compressing: %w", err)
 	}
 	store.Put(cache.Segments, key, made)
+	defer wk.shrink(len(plain))
 	// A copy takes as much memory as it has bytes, and the codec wants room for the worst.
 	return send(ctx, s.out, append(packed[:0], made...))
 }
@@ -118,6 +129,7 @@ func (wk *worker) assemble(ctx context.Context, s *segment) ([]byte, error) {
 
 // large is pack for the segment of one large file, a piece at a time.
 func (wk *worker) large(ctx context.Context, s *segment, store *cache.Store, key cache.Key) error {
+	defer wk.p.large.Release(1)
 	out := &chunker{ctx: ctx, p: wk.p, out: s.out}
 	if r := store.Reader(cache.Segments, key); r != nil {
 		defer r.Close()
@@ -134,7 +146,7 @@ func (wk *worker) large(ctx context.Context, s *segment, store *cache.Store, key
 }
 
 func (wk *worker) packLarge(ctx context.Context, s *segment, out *chunker, keep io.Writer) error {
-	enc, err := wk.encoder.stream(ctx, io.MultiWriter(out, keep), wk.p.o.Jobs)
+	enc, err := wk.encoder.stream(ctx, io.MultiWriter(out, keep), min(wk.p.o.Jobs, maxThreads))
 	if err != nil {
 		return err
 	}
