@@ -15,6 +15,8 @@ NOWARN  := $(if $(shell ld --help 2>/dev/null | grep -e --no-warnings),-Wl$(comm
 LDFLAGS := -s -w -X main.version=$(VERSION) -linkmode=external -extldflags "-static $(NOWARN)"
 export GOFLAGS
 export CGO_ENABLED := 1
+# libzstd is where most of the time goes.
+export CGO_CFLAGS := -g -O3
 
 .PHONY: all install test lint fuzz bench microbench vendor demo clean help
 

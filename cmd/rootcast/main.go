@@ -10,15 +10,21 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/rootcast/rootcast/build"
 )
 
+// gcPercent keeps the memory low at little cost: the large buffers of convert are
+// few and live long.
+const gcPercent = 50
+
 func main() {
 	if build.InitReexec() { // a child that the Buildah or storage library started
 		return
 	}
+	debug.SetGCPercent(gcPercent)
 	os.Exit(Main(os.Args))
 }
 

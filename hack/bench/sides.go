@@ -145,7 +145,8 @@ func (h help) againSides() []side {
 	changed := h.convert("changed", "cpio", cache, "localhost/bench/node:2", "changed")
 	changed.title, changed.before = "rootcast convert again, one file changed", firstTime
 	again := h.convert("again", "cpio", cache, "localhost/bench/node:1")
-	again.title, again.before = "rootcast convert again, nothing changed", firstTime
+	// A copy of a rootimgdir is not known to be what was written: one more convert makes it so.
+	again.title, again.before = "rootcast convert again, nothing changed", firstTime+"\n"+again.script
 	return []side{first, changed, again}
 }
 
