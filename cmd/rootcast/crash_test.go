@@ -141,7 +141,7 @@ func TestConvertKilled(t *testing.T) {
 		}
 	}
 	t.Logf("killed at %d of %d steps; %d times the new version was there", len(points), steps, replaced)
-	if replaced == 0 || steps < 40 {
+	if replaced == 0 || steps < 30 {
 		t.Errorf("killed at %d steps, of which %d came after the change", steps, replaced)
 	}
 }

@@ -10,22 +10,30 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
 	"github.com/rootcast/rootcast/build"
 )
 
-// gcPercent keeps the memory low at little cost: the large buffers of convert are
-// few and live long.
-const gcPercent = 50
+const (
+	// gcPercent keeps the memory low at little cost once there is much of it.
+	gcPercent = 50
+	// ballast is memory that is never touched, and so takes none: below it there
+	// is no garbage worth collecting.
+	ballast = 96 << 20
+)
 
 func main() {
 	if build.InitReexec() { // a child that the Buildah or storage library started
 		return
 	}
 	debug.SetGCPercent(gcPercent)
-	os.Exit(Main(os.Args))
+	untouched := make([]byte, ballast)
+	code := Main(os.Args)
+	runtime.KeepAlive(untouched)
+	os.Exit(code)
 }
 
 // Main runs one command line and returns the exit code: 0 done, 1 it failed,

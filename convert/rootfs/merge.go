@@ -86,14 +86,14 @@ func (m *merger) entry(e Entry) error {
 	case Opaque:
 		dir, err := m.dir(e.Path)
 		if err == nil {
-			dir.children = nil
+			dir.clear()
 		}
 		return err
 	case Whiteout:
 		parent, base := splitName(e.Path)
 		dir, err := m.dir(parent)
 		if err == nil {
-			delete(dir.children, base)
+			dir.remove(base)
 		}
 		return err
 	case Link:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -32,8 +33,9 @@ type Tree struct {
 type node struct {
 	inode    *Inode
 	children map[string]*node
-	layer    int // which layer, counted from 1, put it there last
-	length   int // of its real path in bytes, with a slash before each name
+	order    []string // their names, sorted; nil: not known
+	layer    int      // which layer, counted from 1, put it there last
+	length   int      // of its real path in bytes, with a slash before each name
 }
 
 func (n *node) set(name string, child *node) *node {
@@ -41,18 +43,26 @@ func (n *node) set(name string, child *node) *node {
 		n.children = map[string]*node{}
 	}
 	child.length = n.length + 1 + len(name)
+	if n.children[name] == nil {
+		n.order = nil
+	}
 	n.children[name] = child
 	return child
 }
 
+func (n *node) remove(name string) {
+	delete(n.children, name)
+	n.order = nil
+}
+
+func (n *node) clear() { n.children, n.order = nil, nil }
+
 // sorted returns the names of a directory in the order of their bytes.
 func (n *node) sorted() []string {
-	names := make([]string, 0, len(n.children))
-	for name := range n.children {
-		names = append(names, name)
+	if n.order == nil && len(n.children) > 0 {
+		n.order = slices.Sorted(maps.Keys(n.children))
 	}
-	slices.Sort(names)
-	return names
+	return n.order
 }
 
 // All walks the tree: the root as ".", every directory before what is in it,
@@ -124,12 +134,14 @@ func (n *node) prune(name string, drop func(string) bool) bool {
 		if child.prune(joinName(name, base), drop) {
 			stays = true
 		} else {
-			delete(n.children, base)
+			n.remove(base)
 		}
 	}
 	return stays
 }
 
+// countNames counts the names of each file. The walk also sorts each directory,
+// so that later ones only read.
 func (t *Tree) countNames() {
 	for _, in := range t.All() {
 		in.names = 0
