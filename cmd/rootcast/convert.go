@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -166,8 +165,12 @@ func (c *convertCmd) run(ctx context.Context, args []string) error {
 }
 
 // convert makes a rootimgdir of what the user calls name.
-func (e *env) convert(ctx context.Context, name string, reg build.Registry, from *makeFlags, o convert.Options) (_ *netboot.Manifest, err error) {
-	defer func() { err = errors.Join(err, o.Cache.Close()) }()
+func (e *env) convert(ctx context.Context, name string, reg build.Registry, from *makeFlags, o convert.Options) (*netboot.Manifest, error) {
+	defer func() {
+		if err := o.Cache.Close(); err != nil {
+			e.say("warning: %v", err)
+		}
+	}()
 	img, err := e.openImage(ctx, name, reg, wish{platform: from.platform, limit: from.limit, skip: func(img *image.Image) bool {
 		_, same := convert.Unchanged(img, o)
 		return same

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -32,25 +33,51 @@ type Store struct {
 	broken  atomic.Bool // its disk takes no more
 }
 
+// kinds are all there are.
+func kinds() [2]Kind { return [...]Kind{Segments, Indexes} }
+
 // Open returns the cache in dir, which is made where it is missing and is for
-// its owner alone: it holds what the images hold. Close brings it down to limit
-// bytes; 0 is no limit.
+// its owner alone: it holds what the images hold, and what is in it goes into
+// the roots of nodes. A cache that others may write is an error. Close brings it
+// down to limit bytes; 0 is no limit.
 func Open(dir string, limit int64) (*Store, error) {
-	for _, kind := range []Kind{Segments, Indexes} {
-		if err := os.MkdirAll(filepath.Join(dir, string(kind)), 0o700); err != nil {
+	for _, kind := range kinds() {
+		path := filepath.Join(dir, string(kind))
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return nil, fmt.Errorf("opening the cache: %w", err)
+		}
+		if err := checkOwner(path); err != nil {
 			return nil, fmt.Errorf("opening the cache: %w", err)
 		}
 	}
 	return &Store{dir: dir, limit: limit}, nil
 }
 
+// checkOwner refuses a directory in which another user may have put something.
+func checkOwner(path string) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return &os.PathError{Op: "lstat", Path: path, Err: err}
+	}
+	const others = 0o022
+	if owner := int(st.Uid); st.Mode&unix.S_IFMT != unix.S_IFDIR || owner != os.Geteuid() && owner != 0 || st.Mode&others != 0 {
+		return fmt.Errorf("%s is not this user's alone: others could put files into the roots that are packed; remove it or choose another directory", path)
+	}
+	return nil
+}
+
 // Close removes the entries that were not used for the longest time until the
-// others keep within the limit.
+// others keep within the limit, where anything was added. No result depends on
+// whether that succeeds.
 func (s *Store) Close() error {
-	if s == nil || s.limit <= 0 || !s.written.Load() {
+	if s == nil || !s.written.Load() {
 		return nil
 	}
-	_, err := s.Prune(s.limit)
+	limit := s.limit
+	if limit <= 0 {
+		limit = math.MaxInt64
+	}
+	_, err := s.Prune(limit)
 	return err
 }
 
@@ -94,14 +121,14 @@ func (s *Store) Reader(kind Kind, key Key) *Reader {
 	if err != nil {
 		return nil
 	}
-	size, err := checkFile(f, key)
+	r, err := checkFile(f, key)
 	if err != nil {
 		s.damaged(f)
 		_ = f.Close() // it was only read
 		return nil
 	}
 	s.used(f)
-	return newReader(f, size)
+	return r
 }
 
 // path is where an entry lies; a fan of 256 directories keeps each of them short.

@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -207,14 +208,11 @@ func TestEviction(t *testing.T) {
 	}
 	get(t, s, key(2), nil) // which makes it the latest
 	abandoned := filepath.Join(filepath.Dir(files(t, dir)[0]), ".tmp-1")
-	young := filepath.Join(filepath.Dir(files(t, dir)[0]), ".tmp-2")
-	for _, name := range []string{abandoned, young} {
-		if err := os.WriteFile(name, make([]byte, 100), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(abandoned, make([]byte, 100), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	old := time.Now().Add(-2 * time.Hour)
-	if err := os.Chtimes(abandoned, old, old); err != nil {
+	young := s.Create(cache.Segments, key(99)) // another one writes it just now
+	if _, err := young.Write(make([]byte, 100)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -232,18 +230,134 @@ func TestEviction(t *testing.T) {
 	if _, err := os.Stat(abandoned); !os.IsNotExist(err) {
 		t.Errorf("what a dead writer left is still there: %v", err)
 	}
-	if _, err := os.Stat(young); err != nil {
-		t.Errorf("what another one writes just now is gone: %v", err)
-	}
-	if err := os.Remove(young); err != nil {
-		t.Fatal(err)
+	young.Close(true)
+	if _, ok := get(t, s, key(99), nil); !ok {
+		t.Error("what another one writes is gone")
 	}
 	pruned, err := s.Prune(0)
-	if err != nil || pruned.Entries != 5 || pruned.Kept != 0 || pruned.Bytes < 5000 {
+	if err != nil || pruned.Entries != 6 || pruned.Kept != 0 || pruned.Bytes < 5000 {
 		t.Errorf("pruned %+v, %v", pruned, err)
 	}
 	if left := files(t, dir); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// A cache takes nothing for its own that is not, wherever it was told to be.
+func TestForeignFiles(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, 1)
+	s.Put(cache.Segments, key(1), []byte("mine"))
+	mine := files(t, dir)[0]
+	theirs := []string{
+		filepath.Join(dir, "thesis.tex"), filepath.Join(dir, "documents", "a"), filepath.Join(dir, "segments", "note"),
+		filepath.Join(filepath.Dir(mine), "README"), filepath.Join(dir, "segments", "zz", strings.Repeat("a", 64)),
+		filepath.Join(filepath.Dir(mine), strings.Repeat("f", 64)), filepath.Join(dir, "segments", ".tmp-x"),
+	}
+	for _, name := range theirs {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte("theirs"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if pruned, err := s.Prune(0); err != nil || pruned.Entries > 1 {
+		t.Errorf("pruned %+v, %v", pruned, err)
+	}
+	for _, name := range theirs {
+		if _, err := os.Stat(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(mine); !os.IsNotExist(err) {
+		t.Errorf("an entry stays: %v", err)
+	}
+}
+
+// A cache may lie behind a symlink, and is pruned there too.
+func TestSymlinkedCache(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	if err := os.Mkdir(filepath.Join(dir, "real"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real", link); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, link, 1)
+	s.Put(cache.Segments, key(1), []byte("x"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left := files(t, filepath.Join(dir, "real")); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// What others may write is not packed into roots.
+func TestForeignCache(t *testing.T) {
+	for name, spoil := range map[string]func(kind string) error{
+		"others may write":  func(kind string) error { return os.Chmod(kind, 0o777) },
+		"a group may write": func(kind string) error { return os.Chmod(kind, 0o770) },
+		"a symlink":         func(kind string) error { return errors.Join(os.Rename(kind, kind+"2"), os.Symlink(kind+"2", kind)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			open(t, dir, 0)
+			if err := spoil(filepath.Join(dir, "segments")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := cache.Open(dir, 0); err == nil || !strings.Contains(err.Error(), "segments is not this user's alone") {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+	t.Run("another user's", func(t *testing.T) {
+		rootfstest.NeedRoot(t)
+		dir := t.TempDir()
+		open(t, dir, 0)
+		if err := os.Chown(filepath.Join(dir, "indexes"), 1234, 1234); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cache.Open(dir, 0); err == nil || !strings.Contains(err.Error(), "indexes is not this user's alone") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// An entry that changes while it is read is found out at its end.
+func TestReaderFindsChanges(t *testing.T) {
+	for name, change := range map[string]func(file string) error{
+		"shorter": func(file string) error { return os.Truncate(file, 1000) },
+		"other": func(file string) error {
+			f, err := os.OpenFile(file, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			_, err = f.WriteAt([]byte("X"), 5000)
+			return errors.Join(err, f.Close())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := open(t, dir, 0)
+			s.Put(cache.Segments, key(1), make([]byte, 100_000))
+			r := s.Reader(cache.Segments, key(1))
+			if r == nil {
+				t.Fatal("no entry")
+			}
+			defer r.Close()
+			if err := change(files(t, dir)[0]); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := io.Copy(io.Discard, r); err == nil {
+				t.Errorf("%d bytes are read as if nothing were", n)
+			}
+		})
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // An entry's file is its data and then, in trailerSize bytes, its key, the
@@ -15,7 +17,7 @@ import (
 const (
 	trailerSize = 32 + 8 + 4 + 4
 	magic       = "rcc1"
-	tempPattern = ".tmp-*"
+	tempPrefix  = ".tmp-"
 )
 
 var errDamaged = errors.New("damaged cache entry")
@@ -38,30 +40,30 @@ func checkWhole(b []byte, key Key) ([]byte, error) {
 	return b[:n], nil
 }
 
-// checkFile returns the length of the data of an entry that may be too large
-// for memory, and leaves the file at its start.
-func checkFile(f *os.File, key Key) (int64, error) {
+// checkFile checks an entry that may be too large for memory, and returns the
+// reader of its data.
+func checkFile(f *os.File, key Key) (*Reader, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	n := info.Size() - trailerSize
 	if n < 0 {
-		return 0, errDamaged
+		return nil, errDamaged
 	}
 	sum := crc32.New(castagnoli())
 	if _, err := io.CopyN(sum, f, n); err != nil {
-		return 0, err
+		return nil, err
 	}
 	trailer, err := io.ReadAll(f)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if !bytes.Equal(trailer, appendTrailer(nil, key, n, sum.Sum32())) {
-		return 0, errDamaged
+		return nil, errDamaged
 	}
 	_, err = f.Seek(0, io.SeekStart)
-	return n, err
+	return &Reader{f: f, left: n, want: sum.Sum32()}, err
 }
 
 // readAll reads the file into buf, or into a new one where that is too small.
@@ -79,13 +81,31 @@ func readAll(f *os.File, buf []byte) ([]byte, error) {
 	return buf, err
 }
 
-// Reader reads the data of one entry.
+// Reader reads the data of one entry, which was whole when it was opened. If it
+// is not any more when its end comes, that is an error.
 type Reader struct {
-	io.Reader
-	f *os.File
+	f    *os.File
+	left int64
+	want uint32
+	sum  uint32
 }
 
-func newReader(f *os.File, size int64) *Reader { return &Reader{io.LimitReader(f, size), f} }
+// Read implements io.Reader.
+func (r *Reader) Read(p []byte) (int, error) {
+	if r.left == 0 {
+		if r.sum != r.want {
+			return 0, errDamaged
+		}
+		return 0, io.EOF
+	}
+	n, err := r.f.Read(p[:min(int64(len(p)), r.left)])
+	r.left -= int64(n)
+	r.sum = crc32.Update(r.sum, castagnoli(), p[:n])
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
 
 // Close ends the reading.
 func (r *Reader) Close() error { return r.f.Close() }
@@ -109,16 +129,25 @@ func (s *Store) Create(kind Kind, key Key) *Writer {
 	}
 	w.path = s.path(kind, key)
 	dir := filepath.Dir(w.path)
-	f, err := os.CreateTemp(dir, tempPattern)
+	f, err := createTemp(dir)
 	if os.IsNotExist(err) {
 		if err = os.MkdirAll(dir, 0o700); err == nil {
-			f, err = os.CreateTemp(dir, tempPattern)
+			f, err = createTemp(dir)
 		}
 	}
 	if w.f = f; err != nil {
 		w.drop(err)
 	}
 	return w
+}
+
+// createTemp makes a file and locks it: one that nobody has locked is left over.
+func createTemp(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, tempPrefix)
+	if err == nil {
+		_ = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) // at worst it is removed too early, and the entry is lost
+	}
+	return f, err
 }
 
 // Write adds data; the error is always nil.
