@@ -56,6 +56,10 @@ func (r Report) say(step string, done, total int64) {
 	}
 }
 
+// ErrNotFetched is an image that was opened without its layers because nothing
+// had changed, and then something had.
+var ErrNotFetched = errors.New("the layers of the image were not fetched")
+
 // Convert writes a new version of o.Dir from the image and makes it current. When
 // it fails, or is cancelled, what was current before still is. Where nothing has
 // changed since o.Dir was made, it stays as it is.
@@ -67,7 +71,10 @@ func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manif
 	inputs := c.inputs() // before the image's kernel has a say
 	if m, ok := Unchanged(img, o); ok && ctx.Err() == nil {
 		o.Report.say("nothing has changed since "+o.Dir+" was made", 0, 0)
-		return m, nil
+		return m, netboot.Tidy(o.Dir, netboot.Options{Keep: o.Keep, Doing: "convert " + img.Name})
+	}
+	if len(img.Layers) == 0 {
+		return nil, ErrNotFetched
 	}
 	if err := c.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("converting %s: %w", img.Name, err)

@@ -1,6 +1,8 @@
 package convert
 
 import (
+	"errors"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -51,5 +53,13 @@ func TestInputs(t *testing.T) {
 	other := converter{img: &image.Image{Name: "y"}}
 	if other.inputs() == plain {
 		t.Error("another image's name changes nothing")
+	}
+}
+
+// Without layers there is nothing to convert, whatever was true when they were left away.
+func TestConvertWithoutLayers(t *testing.T) {
+	_, err := Convert(t.Context(), &image.Image{Name: "x"}, Options{Dir: filepath.Join(t.TempDir(), "out")})
+	if !errors.Is(err, ErrNotFetched) {
+		t.Errorf("error %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -171,10 +172,20 @@ func (e *env) convert(ctx context.Context, name string, reg build.Registry, from
 			e.say("warning: %v", err)
 		}
 	}()
-	img, err := e.openImage(ctx, name, reg, wish{platform: from.platform, limit: from.limit, skip: func(img *image.Image) bool {
+	w := wish{platform: from.platform, limit: from.limit, skip: func(img *image.Image) bool {
 		_, same := convert.Unchanged(img, o)
 		return same
-	}})
+	}}
+	m, err := e.convertWish(ctx, name, reg, w, o)
+	if errors.Is(err, convert.ErrNotFetched) { // another process has just changed the directory
+		w.skip = nil
+		m, err = e.convertWish(ctx, name, reg, w, o)
+	}
+	return m, err
+}
+
+func (e *env) convertWish(ctx context.Context, name string, reg build.Registry, w wish, o convert.Options) (*netboot.Manifest, error) {
+	img, err := e.openImage(ctx, name, reg, w)
 	if err != nil {
 		return nil, err
 	}

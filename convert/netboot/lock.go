@@ -110,7 +110,7 @@ func (s *site) tryLock(doing string) (err error) {
 	if _, err := os.Stat(s.dir); os.IsNotExist(err) {
 		s.made = true
 	}
-	if err := os.MkdirAll(filepath.Join(s.dir, versionsDir), 0o755); err != nil {
+	if err := s.makeDirs(); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(filepath.Join(s.dir, lockName), os.O_CREATE|os.O_RDWR, 0o644)
@@ -148,6 +148,26 @@ func (s *site) tryLock(doing string) (err error) {
 	}
 	s.lock = f
 	return nil
+}
+
+// makeDirs makes the rootimgdir where it is missing, for boot servers to read
+// whatever the umask; one that is there keeps the mode that somebody gave it.
+func (s *site) makeDirs() error {
+	versions := filepath.Join(s.dir, versionsDir)
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return err
+	}
+	switch err := os.Mkdir(versions, 0o755); {
+	case os.IsExist(err):
+		return nil
+	case err != nil:
+		return err
+	}
+	err := os.Chmod(versions, 0o755)
+	if s.made {
+		err = errors.Join(err, os.Chmod(s.dir, 0o755))
+	}
+	return err
 }
 
 // release gives the lock back; a directory that this process made and nothing

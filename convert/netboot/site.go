@@ -112,6 +112,26 @@ func (s *site) prune(keep int) error {
 	return nil
 }
 
+// Tidy removes from dir what a process that was killed has left, names that lead
+// nowhere and versions beyond o.Keep. Where another process writes dir it does
+// nothing: that one tidies.
+func Tidy(dir string, o Options) (err error) {
+	if o.Keep == 0 {
+		o.Keep = DefaultKeep
+	}
+	s := &site{dir: dir}
+	if err := s.tryLock(o.Doing); err != nil {
+		if errors.Is(err, ErrBusy) || errors.Is(err, errGone) {
+			return nil
+		}
+		return fmt.Errorf("clearing the rootimgdir %s: %w", dir, err)
+	}
+	if err := errors.Join(s.removeTemporary(), s.unlink(), s.prune(o.Keep), s.release()); err != nil {
+		return fmt.Errorf("clearing the rootimgdir %s: %w", dir, err)
+	}
+	return nil
+}
+
 // removeTemporary removes what a process that was killed has left.
 func (s *site) removeTemporary() error {
 	for _, dir := range []string{s.dir, filepath.Join(s.dir, versionsDir)} {

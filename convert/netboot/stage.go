@@ -71,6 +71,9 @@ func (s *Stage) Create(name string) (*Output, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.Chmod(0o644); err != nil { // whatever the umask: boot servers are other users
+		return nil, errors.Join(err, f.Close())
+	}
 	out := newOutput(name, f)
 	s.outputs = append(s.outputs, out)
 	return out, nil
@@ -137,14 +140,14 @@ func (s *Stage) settle(ctx context.Context, id string, m *Manifest) error {
 		return err
 	}
 	if _, err := os.Lstat(final); err == nil {
-		if checkFiles(ctx, final, m) == nil {
+		if _, err := readVersion(final, id); err == nil && checkFiles(ctx, final, m) == nil {
 			return os.RemoveAll(s.temp)
 		}
 		// It is damaged, and may be what nodes boot from now: swap, never remove first.
 		if err := unix.Renameat2(unix.AT_FDCWD, s.temp, unix.AT_FDCWD, final, unix.RENAME_EXCHANGE); err != nil {
 			return fmt.Errorf("exchanging %s: %w", final, err)
 		}
-		return os.RemoveAll(s.temp)
+		return errors.Join(syncDir(filepath.Join(s.dir, versionsDir)), os.RemoveAll(s.temp))
 	}
 	if err := os.Rename(s.temp, final); err != nil {
 		return err
@@ -206,6 +209,9 @@ func writeFile(path string, text []byte) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
 	if _, err := f.Write(text); err != nil {
 		return err
 	}
