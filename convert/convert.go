@@ -38,6 +38,7 @@ type Options struct {
 	Epoch    *time.Time   // no file of the root is newer; nil: when the image was created
 	Cache    *cache.Store // of what earlier converts made; nil: none
 	Tool     string       // rootcast's version, for the manifest
+	Program  string       // names this program better than its version, on this machine; "": nothing does
 
 	Keep int  // versions of the rootimgdir that stay, the new one among them; 0: netboot.DefaultKeep
 	Wait bool // wait for another process that writes the rootimgdir
@@ -68,8 +69,8 @@ func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manif
 		return nil, fmt.Errorf("converting %s: %w", img.Name, err)
 	}
 	c := converter{o: o, img: img}
-	inputs := c.inputs() // before the image's kernel has a say
-	if m, ok := Unchanged(img, o); ok && ctx.Err() == nil {
+	inputs := c.inputs(ctx) // before the image's kernel has a say
+	if m, ok := Unchanged(ctx, img, o); ok && ctx.Err() == nil {
 		o.Report.say("nothing has changed since "+o.Dir+" was made", 0, 0)
 		return m, netboot.Tidy(o.Dir, netboot.Options{Keep: o.Keep, Doing: "convert " + img.Name})
 	}
@@ -99,7 +100,7 @@ func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manif
 // Unchanged returns the manifest of o.Dir if that is what Convert would make of
 // the image, whose layers it does not look at. To explain what is left out takes
 // a look at them.
-func Unchanged(img *image.Image, o Options) (*netboot.Manifest, bool) {
+func Unchanged(ctx context.Context, img *image.Image, o Options) (*netboot.Manifest, bool) {
 	if o.Explain != nil {
 		return nil, false
 	}
@@ -107,7 +108,7 @@ func Unchanged(img *image.Image, o Options) (*netboot.Manifest, bool) {
 		return nil, false
 	}
 	c := converter{o: o, img: img}
-	return netboot.Unchanged(o.Dir, c.inputs())
+	return netboot.Unchanged(o.Dir, c.inputs(ctx))
 }
 
 // Merge returns the image's file tree. Indexes of layers come from the store,
@@ -157,14 +158,27 @@ type converter struct {
 }
 
 // inputs stands for all that the version is made of: the image, this program,
-// and each option but those that change no byte of it.
-func (c *converter) inputs() string {
+// the tool that it calls, and each option but those that change no byte of it.
+func (c *converter) inputs(ctx context.Context) string {
+	tool, err := c.o.packing().Tool(ctx)
+	if err != nil {
+		tool = err.Error() // convert will say so too
+	}
 	o := c.o
 	o.Cache, o.Report, o.Dir, o.Jobs, o.Keep, o.Wait = nil, nil, "", 0, 0, false
 	o.Exclude, o.Epoch, o.Explain = nil, nil, nil
-	text := fmt.Sprintf("%q %s %s %+v %q %v", c.img.Name, c.img.Digest, c.img.ID, o, c.o.Exclude.Rules(), c.epoch().UnixNano())
+	text := fmt.Sprintf("%q %s %s %+v %q %v %q", c.img.Name, c.img.Digest, c.img.ID, o, c.o.Exclude.Rules(), c.epoch().UnixNano(), tool)
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
+}
+
+// packing is how the root is packed, as far as the options say.
+func (o *Options) packing() pack.Options {
+	p := pack.Options{Method: o.Method, Codec: o.Compress, Level: o.Level}
+	if p.Codec == Auto { // the kernel has a say yet, and the tool is the same
+		p.Codec, p.Level = pack.Zstd, 0
+	}
+	return p
 }
 
 // prepare finds all that can be wrong with the image before anything is written.
@@ -198,7 +212,8 @@ func (c *converter) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(checkSizes(c.tree, c.o.Method), pack.Options{Method: c.o.Method, Codec: c.o.Compress, Level: c.o.Level}.CheckTool(ctx)); err != nil {
+	_, err = c.o.packing().Tool(ctx)
+	if err := errors.Join(checkSizes(c.tree, c.o.Method), err); err != nil {
 		return err
 	}
 	labels := c.img.Config.Config.Labels

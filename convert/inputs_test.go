@@ -16,7 +16,7 @@ import (
 // those that change no byte of it.
 func TestInputs(t *testing.T) {
 	harmless := map[string]bool{"Dir": true, "Jobs": true, "Cache": true, "Keep": true, "Wait": true, "Report": true, "Explain": true}
-	of := func(o Options) string { return (&converter{o: o, img: &image.Image{Name: "x"}}).inputs() }
+	of := func(o Options) string { return (&converter{o: o, img: &image.Image{Name: "x"}}).inputs(t.Context()) }
 	plain := of(Options{})
 	for i := range reflect.TypeFor[Options]().NumField() {
 		var o Options
@@ -51,7 +51,7 @@ func TestInputs(t *testing.T) {
 		}
 	}
 	other := converter{img: &image.Image{Name: "y"}}
-	if other.inputs() == plain {
+	if other.inputs(t.Context()) == plain {
 		t.Error("another image's name changes nothing")
 	}
 }

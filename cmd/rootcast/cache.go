@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -61,4 +62,14 @@ func (f *cacheFlags) place() (string, error) {
 	}
 	dir, err := os.UserCacheDir()
 	return filepath.Join(dir, "rootcast"), err
+}
+
+// programIdentity tells one build of this program from another, which a version
+// such as "dev" does not: by its file's size and time.
+func programIdentity() string {
+	info, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
 }

@@ -89,6 +89,7 @@ func (m *makeFlags) options(e *env, dir string) (convert.Options, error) {
 	}
 	store, err := m.cache.open(e)
 	o.Dir, o.Jobs, o.Kernel, o.Exclude, o.Append, o.Epoch, o.Tool, o.Cache = dir, m.jobs, m.kernel, exclude, m.append, epoch, version, store
+	o.Program = programIdentity()
 	return o, err
 }
 
@@ -173,7 +174,7 @@ func (e *env) convert(ctx context.Context, name string, reg build.Registry, from
 		}
 	}()
 	w := wish{platform: from.platform, limit: from.limit, skip: func(img *image.Image) bool {
-		_, same := convert.Unchanged(img, o)
+		_, same := convert.Unchanged(ctx, img, o)
 		return same
 	}}
 	m, err := e.convertWish(ctx, name, reg, w, o)

@@ -55,17 +55,18 @@ type maker struct {
 	args []string
 }
 
-// CheckTool tells whether the tool is here that the method and the codec take;
-// archives take none but xz.
-func (o Options) CheckTool(ctx context.Context) error {
-	var err error
+// Tool finds the tool that the method and the codec take, and returns its name
+// and version; archives take none but xz.
+func (o Options) Tool(ctx context.Context) (says string, err error) {
 	switch {
 	case !o.Method.IsArchive():
-		_, err = findMaker(ctx, o)
+		m, err := findMaker(ctx, o)
+		return m.says, err
 	case o.Codec == XZ:
-		_, err = openXZ(ctx, o.Level)
+		c, err := openXZ(ctx, o.Level)
+		return c.identity, err
 	}
-	return err
+	return "", nil
 }
 
 func findMaker(ctx context.Context, o Options) (maker, error) {
