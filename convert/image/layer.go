@@ -63,7 +63,7 @@ func (f *fetcher) layers(ctx context.Context, sel *selected) ([]Layer, error) {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
-	if !f.src.HasThreadSafeGetBlob() {
+	if !f.src.HasThreadSafeGetBlob() && !f.isDirectory() {
 		g.SetLimit(1)
 	}
 	for _, i := range largestFirst(infos) {
@@ -168,12 +168,42 @@ func (f *fetcher) layer(ctx context.Context, info types.BlobInfo, diffID digest.
 func (f *fetcher) getBlob(ctx context.Context, info types.BlobInfo) (io.ReadCloser, int64, error) {
 	urls := info.URLs
 	info.URLs = nil
-	blob, size, err := f.src.GetBlob(ctx, info, none.NoCache)
+	blob, size, err := f.readBlob(ctx, info)
 	if err != nil && (len(urls) > 0 || isForeign(info.MediaType)) {
 		err = fmt.Errorf("it is a foreign layer, which is not kept with the image (%s): %w", strings.Join(append([]string{info.MediaType}, urls...), ", "), err)
 	}
 	return blob, size, err
 }
+
+// isDirectory tells of the transports whose blobs are files in a directory. They
+// do not say that several can be read at a time, and a source for each can.
+func (f *fetcher) isDirectory() bool {
+	name := f.ref.Transport().Name()
+	return name == "oci" || name == "dir"
+}
+
+func (f *fetcher) readBlob(ctx context.Context, info types.BlobInfo) (io.ReadCloser, int64, error) {
+	if !f.isDirectory() {
+		return f.src.GetBlob(ctx, info, none.NoCache)
+	}
+	src, err := f.ref.NewImageSource(ctx, f.o.System)
+	if err != nil {
+		return nil, 0, err
+	}
+	blob, size, err := src.GetBlob(ctx, info, none.NoCache)
+	if err != nil {
+		return nil, 0, errors.Join(err, src.Close())
+	}
+	return ownBlob{blob, src}, size, nil
+}
+
+// ownBlob is a blob with a source of its own.
+type ownBlob struct {
+	io.ReadCloser
+	src io.Closer
+}
+
+func (b ownBlob) Close() error { return errors.Join(b.ReadCloser.Close(), b.src.Close()) }
 
 // isForeign tells of the types of layers that registries need not hold: Docker's
 // "foreign" and OCI's "nondistributable".
