@@ -8,7 +8,7 @@
 //	image.Open     layers of any transport, as plain tars
 //	rootfs.Merge   one tree: names and where the bytes are
 //	kernel.Choose  the kernel to boot
-//	pack.CPIO      the root as an archive that the kernel unpacks
+//	pack.Archive   the root as an archive, or pack.Image as a file system
 //	netboot.Stage  files, manifest, and the step that makes them current
 //
 // No root file system is ever unpacked. How images are built is package build's

@@ -62,7 +62,7 @@ func (m *makeFlags) flags() []cli.Flag {
 		&cli.StringFlag{Name: "boot", Usage: "`HOW` nodes get their root: ramdisk, in one download, or netroot, fetched by a first stage", DefaultText: "ramdisk for cpio, else netroot", Destination: &m.boot},
 		&cli.StringFlag{Name: "method", Usage: "pack the root as `FORMAT`: cpio, tar, squashfs or erofs", Value: string(pack.CPIO), Destination: &m.method},
 		&cli.StringFlag{Name: "compress", Usage: "compress by `CODEC`: zstd, gzip, xz, lz4, none, or auto, the best that the image's kernel can load", Value: string(convert.Auto), Destination: &m.compress},
-		&cli.IntFlag{Name: "level", Usage: "compression `LEVEL`: zstd 1 to 19 (3 by default), gzip and xz 1 to 9 (6), lz4 1 to 9 (1)", DefaultText: "the codec's", Destination: &m.level},
+		&cli.IntFlag{Name: "level", Usage: "compression `LEVEL`: zstd 1 to 19 (3 by default; to 22 in file systems), gzip and xz 1 to 9 (6), lz4 1 to 9 (1; to 12 in erofs)", DefaultText: "the codec's", Destination: &m.level},
 		&cli.IntFlag{Name: "jobs", Usage: "pack `N` segments at a time", DefaultText: "one for each core", Destination: &m.jobs},
 		&cli.StringFlag{Name: "kernel", Usage: "take kernel `VERSION`, or the newest that starts so (default: the newest)", Destination: &m.kernel},
 		&cli.StringSliceFlag{Name: "exlist", Usage: "leave out what the exclude list in `FILE` names, in xCAT's syntax; may be repeated", Destination: &m.exlists},

@@ -1,6 +1,7 @@
-// Package pack writes a merged tree as the archive that a node boots from.
+// Package pack writes a merged tree as the root that a node boots from: an
+// archive, or by other programs a file system.
 //
-//	info, err := pack.CPIO(ctx, file, tree, pack.Options{Codec: pack.Zstd})
+//	info, err := pack.Archive(ctx, file, tree, pack.Options{Codec: pack.Zstd})
 //
 // The archive is a row of segments. Each holds whole entries and is compressed
 // by itself; the last ends with the only trailer. So the file is one that the
@@ -8,5 +9,6 @@
 // compressed or not), that "zstd -dc | cpio -i" reads, and whose segments can be
 // made, and unpacked, side by side. Where a segment ends depends on the names
 // and sizes around that place alone, and its bytes on its entries alone: the
-// number of workers changes nothing.
+// number of workers changes nothing. Packed segments are kept in a cache, by keys
+// that are known without reading a file.
 package pack
