@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rootcast/rootcast/convert/cache"
+	"github.com/rootcast/rootcast/convert/ctxio"
 	"github.com/rootcast/rootcast/convert/exlist"
 	"github.com/rootcast/rootcast/convert/image"
 	"github.com/rootcast/rootcast/convert/kernel"
@@ -283,11 +284,11 @@ func (c *converter) write(ctx context.Context, stage *netboot.Stage) error {
 	return nil
 }
 
-func (c *converter) writeKernel(_ context.Context, out *netboot.Output) (netboot.File, error) {
-	if err := kernel.Copy(out, c.kernelFile, c.img.Config.Architecture); err != nil {
+func (c *converter) writeKernel(ctx context.Context, out *netboot.Output) (netboot.File, error) {
+	if err := kernel.Copy(out, ctxio.NewReader(ctx, c.kernelFile, nil), c.img.Config.Architecture); err != nil {
 		return netboot.File{}, err
 	}
-	return out.Finish()
+	return out.Finish(ctx)
 }
 
 // memory estimates what a node needs. While it unpacks an archive, it holds the

@@ -135,7 +135,7 @@ func (c *converter) writeRoot(ctx context.Context, out *netboot.Output) (file ne
 	if err != nil {
 		return file, err
 	}
-	if file, err = out.Finish(); err != nil {
+	if file, err = out.Finish(ctx); err != nil {
 		return file, err
 	}
 	file.Method, file.Compress, file.Level, file.Made = string(c.o.Method), string(c.o.Compress), c.o.Level, info.Made

@@ -1,7 +1,10 @@
 package convert
 
 import (
+	"context"
 	"errors"
+	"io"
+	"io/fs"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -10,6 +13,7 @@ import (
 	"github.com/rootcast/rootcast/convert/cache"
 	"github.com/rootcast/rootcast/convert/exlist"
 	"github.com/rootcast/rootcast/convert/image"
+	"github.com/rootcast/rootcast/convert/netboot"
 )
 
 // TestInputs: each option changes what a version is said to be made of, but
@@ -53,6 +57,40 @@ func TestInputs(t *testing.T) {
 	other := converter{img: &image.Image{Name: "y"}}
 	if other.inputs(t.Context()) == plain {
 		t.Error("another image's name changes nothing")
+	}
+}
+
+// endless is a kernel's file whose first read cancels the convert.
+type endless struct {
+	fs.File
+	cancel func()
+	reads  int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.cancel()
+	if e.reads++; e.reads > 100 {
+		return 0, io.EOF
+	}
+	return len(p), nil
+}
+
+func TestKernelEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	stage, err := netboot.Begin(ctx, filepath.Join(t.TempDir(), "out"), netboot.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stage.Abort() //nolint:errcheck // the test's directory is removed anyway
+	out, err := stage.Create(netboot.KernelName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close() //nolint:errcheck // nobody reads it
+	file := &endless{cancel: cancel}
+	c := converter{img: &image.Image{}, kernelFile: file}
+	if _, err := c.writeKernel(ctx, out); !errors.Is(err, context.Canceled) || file.reads > 1 {
+		t.Errorf("%d reads, error %v", file.reads, err)
 	}
 }
 

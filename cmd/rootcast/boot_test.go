@@ -57,7 +57,7 @@ func rootimgdir(t *testing.T) string {
 		if _, err := io.WriteString(f, name); err != nil {
 			t.Fatal(err)
 		}
-		file, err := f.Finish()
+		file, err := f.Finish(t.Context())
 		if err := errors.Join(err, f.Close()); err != nil {
 			t.Fatal(err)
 		}

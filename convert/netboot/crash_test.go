@@ -67,7 +67,7 @@ func (c change) run(ctx context.Context) error {
 		if _, err := io.WriteString(f, text); err != nil {
 			return err
 		}
-		file, err := f.Finish()
+		file, err := f.Finish(ctx)
 		if err := errors.Join(err, f.Close()); err != nil {
 			return err
 		}

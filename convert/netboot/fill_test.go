@@ -32,7 +32,7 @@ func TestFill(t *testing.T) {
 			if err := out.Fill(t.Context(), write); err != nil {
 				t.Fatal(err)
 			}
-			file, err := out.Finish()
+			file, err := out.Finish(t.Context())
 			sum := sha256.Sum256([]byte(content))
 			if err != nil || file.Size != int64(len(content)) || file.SHA256 != hex.EncodeToString(sum[:]) {
 				t.Errorf("got %+v, %v", file, err)
@@ -62,7 +62,7 @@ func TestFillFails(t *testing.T) {
 	if err := os.WriteFile(file, []byte("evil"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := out.Finish(); err == nil {
+	if _, err := out.Finish(t.Context()); err == nil {
 		t.Error("a file that changed after it was read is called good")
 	}
 }

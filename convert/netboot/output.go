@@ -117,11 +117,12 @@ func (o *Output) expect(p []byte) {
 }
 
 // Finish puts the file on the disk, reads it back and returns its entry in the
-// manifest. Nothing may be written afterwards.
-func (o *Output) Finish() (File, error) {
+// manifest. Nothing may be written afterwards. When ctx ends it stops to read; the
+// disk takes its time.
+func (o *Output) Finish(ctx context.Context) (File, error) {
 	var g errgroup.Group
 	g.Go(o.f.Sync)
-	g.Go(o.readBack)
+	g.Go(func() error { return o.readBack(ctx) })
 	if err := g.Wait(); err != nil {
 		return File{}, fmt.Errorf("writing %s: %w", o.file.Name, err)
 	}
@@ -130,7 +131,7 @@ func (o *Output) Finish() (File, error) {
 }
 
 // readBack finds out what the disk or a full file system has made of the bytes.
-func (o *Output) readBack() error {
+func (o *Output) readBack(ctx context.Context) error {
 	info, err := o.f.Stat()
 	if err != nil {
 		return err
@@ -138,19 +139,19 @@ func (o *Output) readBack() error {
 	if info.Size() != o.file.Size {
 		return fmt.Errorf("it has %d bytes, and %d were written", info.Size(), o.file.Size)
 	}
-	var g errgroup.Group
+	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	const together = 64 // blocks
 	for blocks := range slices.Chunk(o.blocks, together) {
-		g.Go(func() error { return o.checkBlocks(blocks) })
+		g.Go(func() error { return o.checkBlocks(ctx, blocks) })
 	}
 	return g.Wait()
 }
 
-func (o *Output) checkBlocks(blocks []block) error {
+func (o *Output) checkBlocks(ctx context.Context, blocks []block) error {
 	buf := make([]byte, 256<<10)
 	for _, b := range blocks {
-		crc, err := o.checksum(b, buf)
+		crc, err := o.checksum(ctx, b, buf)
 		if err != nil {
 			return fmt.Errorf("reading it back: %w", err)
 		}
@@ -161,8 +162,11 @@ func (o *Output) checkBlocks(blocks []block) error {
 	return nil
 }
 
-func (o *Output) checksum(b block, buf []byte) (crc uint32, err error) {
+func (o *Output) checksum(ctx context.Context, b block, buf []byte) (crc uint32, err error) {
 	for done := 0; done < b.len; {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		n := min(len(buf), b.len-done)
 		if _, err := o.f.ReadAt(buf[:n], b.off+int64(done)); err != nil {
 			if errors.Is(err, io.EOF) {

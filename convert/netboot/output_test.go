@@ -2,8 +2,10 @@ package netboot_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +55,7 @@ func outputOf(t *testing.T) (out *netboot.Output, path string, content []byte) {
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	out, path, content := outputOf(t)
-	file, err := out.Finish()
+	file, err := out.Finish(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,10 +93,21 @@ func TestOutputIsReadBack(t *testing.T) {
 			if err := tt.spoil(f, int64(len(content))); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := out.Finish(); err == nil || !strings.HasPrefix(err.Error(), "writing ramdisk.img: ") || !strings.Contains(err.Error(), tt.want) {
+			if _, err := out.Finish(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "writing ramdisk.img: ") || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got error %v, want one with %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// Who does not want the file any more need not wait until it was read back.
+func TestOutputEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	out, _, _ := outputOf(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := out.Finish(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v, want that it was canceled", err)
 	}
 }
 

@@ -48,7 +48,7 @@ func write(t *testing.T, s *netboot.Stage, files map[string]string) *netboot.Man
 		if _, err := io.WriteString(f, files[name]); err != nil {
 			t.Fatal(err)
 		}
-		file, err := f.Finish()
+		file, err := f.Finish(t.Context())
 		if err := errors.Join(err, f.Close()); err != nil {
 			t.Fatal(err)
 		}
