@@ -346,3 +346,25 @@ func TestDescribe(t *testing.T) {
 		t.Errorf("description %+v", d)
 	}
 }
+
+// The kernel here is given no file system that is not the one of the manifest.
+func TestDamagedFileSystemIsNotMounted(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "out")
+	img := newImage(t, lower)
+	m, err := convert.Convert(t.Context(), img, convert.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range m.Files {
+		if m.Files[i].Method != "" {
+			m.Files[i].Method, m.Files[i].SHA256 = string(pack.EROFS), strings.Repeat("0", 64)
+		}
+	}
+	_, _, loadErr := convert.LoadDir(t.Context(), dir, m, t.TempDir(), nil)
+	for what, err := range map[string]error{"verify": convert.VerifyTree(t.Context(), dir, m, img, nil), "load": loadErr} {
+		if err == nil || !strings.Contains(err.Error(), "ramdisk.img is not mounted to be read: has the sha256") {
+			t.Errorf("%s: got %v, want that it is not mounted", what, err)
+		}
+	}
+}

@@ -27,7 +27,7 @@ func LoadDir(ctx context.Context, dir string, m *netboot.Manifest, tempDir strin
 }
 
 func loadDir(ctx context.Context, dir string, m *netboot.Manifest, tempDir string, report Report) (_ *rootfs.Tree, _ io.Closer, err error) {
-	f, root, err := packedRoot(dir, m)
+	f, root, err := packedRoot(ctx, dir, m)
 	if err != nil {
 		return nil, nil, err
 	}

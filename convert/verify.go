@@ -2,15 +2,10 @@ package convert
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 
-	"github.com/rootcast/rootcast/convert/ctxio"
 	"github.com/rootcast/rootcast/convert/image"
 	"github.com/rootcast/rootcast/convert/netboot"
 	"github.com/rootcast/rootcast/convert/pack"
@@ -30,31 +25,11 @@ func VerifyFiles(ctx context.Context, dir string, m *netboot.Manifest, report Re
 		report.say("checking digests", done, total)
 	}
 	for _, f := range m.Files {
-		if err := verifyFile(ctx, dir, f, count); err != nil {
+		if err := netboot.CheckFile(ctx, dir, f, count); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", filepath.Join(dir, f.Name), err))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func verifyFile(ctx context.Context, dir string, want netboot.File, count func(int)) error {
-	f, err := os.Open(filepath.Join(dir, want.Name))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	n, err := io.Copy(sum, ctxio.NewReader(ctx, f, count))
-	if err != nil {
-		return err
-	}
-	if n != want.Size {
-		return fmt.Errorf("has %d bytes, its manifest says %d", n, want.Size)
-	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != want.SHA256 {
-		return fmt.Errorf("has the sha256 %s, its manifest says %s", got, want.SHA256)
-	}
-	return nil
 }
 
 // VerifyTree reads the packed root back with a reader that shares no code with
@@ -68,7 +43,7 @@ func VerifyTree(ctx context.Context, dir string, m *netboot.Manifest, img *image
 	if err := finish(tree, m.Exclude, m.Init, m.Boot); err != nil {
 		return err
 	}
-	f, root, err := packedRoot(dir, m)
+	f, root, err := packedRoot(ctx, dir, m)
 	if err != nil {
 		return err
 	}
@@ -99,8 +74,10 @@ func VerifyTree(ctx context.Context, dir string, m *netboot.Manifest, img *image
 	return nil
 }
 
-// packedRoot is the root file system of a rootimgdir, to be read back.
-func packedRoot(dir string, m *netboot.Manifest) (f netboot.File, root unpack.Root, err error) {
+// packedRoot is the root file system of a rootimgdir, to be read back. One that
+// the kernel here reads, as root, must be the one of the manifest: no damaged
+// file system is given to it.
+func packedRoot(ctx context.Context, dir string, m *netboot.Manifest) (f netboot.File, root unpack.Root, err error) {
 	f, ok := m.Root()
 	if !ok {
 		return f, root, errors.New("manifest names no packed root")
@@ -111,6 +88,11 @@ func packedRoot(dir string, m *netboot.Manifest) (f netboot.File, root unpack.Ro
 	}
 	if root.Codec, err = pack.ParseCodec(f.Compress); err != nil {
 		return f, root, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	if root.Method == pack.EROFS {
+		if err := netboot.CheckFile(ctx, dir, f, nil); err != nil {
+			return f, root, fmt.Errorf("%s is not mounted to be read: %w", f.Name, err)
+		}
 	}
 	return f, root, nil
 }

@@ -2,18 +2,13 @@ package netboot
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/rootcast/rootcast/convert/ctxio"
 )
 
 const (
@@ -164,43 +159,20 @@ func (s *Stage) checkOutputs(m *Manifest) error {
 			return fmt.Errorf("%s: no such file was made", want.Name)
 		}
 		if err := want.differs(s.outputs[i].file.Size, s.outputs[i].file.SHA256); err != nil {
-			return err
+			return fmt.Errorf("%s %w", want.Name, err)
 		}
 	}
 	return nil
-}
-
-// differs says how a file is not what the manifest says, if it is not.
-func (f *File) differs(size int64, sum string) error {
-	if size == f.Size && sum == f.SHA256 {
-		return nil
-	}
-	return fmt.Errorf("%s has %d bytes with sha256 %s; its manifest says %d bytes with %s", f.Name, size, sum, f.Size, f.SHA256)
 }
 
 // checkFiles reads back what the manifest names.
 func checkFiles(ctx context.Context, dir string, m *Manifest) error {
 	for _, f := range m.Files {
-		if err := checkFile(ctx, filepath.Join(dir, f.Name), f); err != nil {
+		if err := CheckFile(ctx, dir, f, nil); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// checkFile reads a file back: its size and digest are what the manifest says.
-func checkFile(ctx context.Context, path string, want File) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	n, err := io.Copy(sum, ctxio.NewReader(ctx, f, nil))
-	if err != nil {
-		return fmt.Errorf("reading %s back: %w", want.Name, err)
-	}
-	return want.differs(n, hex.EncodeToString(sum.Sum(nil)))
 }
 
 func writeFile(path string, text []byte) (err error) {

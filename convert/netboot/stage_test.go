@@ -137,7 +137,7 @@ func TestFailureLeavesTheOldVersion(t *testing.T) {
 			m := write(t, s, map[string]string{"kernel": "k2", "ramdisk.img": "r2"})
 			m.Files[1].SHA256 = strings.Repeat("0", 64)
 			return errors.Join(s.Publish(t.Context(), m), s.Abort())
-		}, "ramdisk.img has 2 bytes with sha256"},
+		}, "ramdisk.img has the sha256"},
 		{"a file that is missing", func(t *testing.T, dir string) error {
 			s, err := netboot.Begin(t.Context(), dir, netboot.Options{})
 			if err != nil {
