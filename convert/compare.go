@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rootcast/rootcast/convert/ctxio"
 	"github.com/rootcast/rootcast/convert/pack"
 	"github.com/rootcast/rootcast/convert/rootfs"
 	"github.com/rootcast/rootcast/convert/unpack"
@@ -184,26 +185,16 @@ func (c *comparer) enough() error {
 	return nil
 }
 
-func equalReaders(a, b io.Reader) error {
-	const block = 64 << 10
-	x, y := make([]byte, block), make([]byte, block)
-	var at int64
-	for {
-		n, errA := io.ReadFull(a, x)
-		m, errB := io.ReadFull(b, y)
-		endA, endB := isEnd(errA), isEnd(errB)
-		switch {
-		case errA != nil && !endA:
-			return fmt.Errorf("reading it from the packed root: %w", errA)
-		case errB != nil && !endB:
-			return fmt.Errorf("reading it from the image: %w", errB)
-		case n != m || !bytes.Equal(x[:n], y[:m]):
-			return fmt.Errorf("differs in content after byte %d", at)
-		case endA && endB:
-			return nil
-		}
-		at += int64(n)
+// equalReaders compares a file of the packed root with the image's.
+func equalReaders(root, image io.Reader) error {
+	at, rootErr, imageErr := ctxio.Difference(root, image)
+	switch {
+	case rootErr != nil:
+		return fmt.Errorf("reading it from the packed root: %w", rootErr)
+	case imageErr != nil:
+		return fmt.Errorf("reading it from the image: %w", imageErr)
+	case at >= 0:
+		return fmt.Errorf("differs in content after byte %d", at)
 	}
+	return nil
 }
-
-func isEnd(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }

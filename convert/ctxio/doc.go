@@ -1,4 +1,5 @@
-// Package ctxio makes long reads end with their context, and counts them.
+// Package ctxio makes long reads end with their context, counts them, and
+// compares what they give.
 //
 //	_, err := io.Copy(sum, ctxio.NewReader(ctx, file, bar.Add))
 package ctxio

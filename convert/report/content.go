@@ -1,10 +1,9 @@
 package report
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"runtime"
 	"sync"
 
@@ -35,11 +34,11 @@ func compareContents(ctx context.Context, changes []Change, progress func(done, 
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, c := range todo {
 		g.Go(func() error {
-			same, err := equal(ctxio.NewReader(ctx, c.a.Open(), nil), ctxio.NewReader(ctx, c.b.Open(), nil))
-			if err != nil {
+			at, errA, errB := ctxio.Difference(ctxio.NewReader(ctx, c.a.Open(), nil), ctxio.NewReader(ctx, c.b.Open(), nil))
+			if err := errors.Join(errA, errB); err != nil {
 				return fmt.Errorf("comparing %s: %w", c.Path, err)
 			}
-			if !same {
+			if at >= 0 {
 				c.What = append(c.What, Difference{Field: "content"})
 			}
 			p.add(c.a.Size)
@@ -55,31 +54,6 @@ func sameID(a, b *rootfs.Inode) bool {
 	layerB, offB, okB := b.ContentID()
 	return okA && okB && layerA == layerB && offA == offB
 }
-
-func equal(a, b io.Reader) (bool, error) {
-	const block = 64 << 10
-	x, y := make([]byte, block), make([]byte, block)
-	for {
-		n, errA := io.ReadFull(a, x)
-		m, errB := io.ReadFull(b, y)
-		if errA != nil && !isEnd(errA) {
-			return false, errA
-		}
-		if errB != nil && !isEnd(errB) {
-			return false, errB
-		}
-		if n != m || !bytes.Equal(x[:n], y[:m]) {
-			return false, nil
-		}
-		if isEnd(errA) {
-			return true, nil
-		}
-	}
-}
-
-// isEnd tells the end from damage: a file that ends early says so by an error of
-// its own, which wraps this one.
-func isEnd(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF } //nolint:errorlint // wrapped is another thing
 
 // progressSum adds up what several goroutines have done.
 type progressSum struct {
