@@ -138,6 +138,9 @@ func (s *Stage) settle(ctx context.Context, id string, m *Manifest) error {
 		if _, err := readVersion(final, id); err == nil && checkFiles(ctx, final, m) == nil {
 			return os.RemoveAll(s.temp)
 		}
+		if err := ctx.Err(); err != nil { // which is no damage
+			return err
+		}
 		// It is damaged, and may be what nodes boot from now: swap, never remove first.
 		if err := unix.Renameat2(unix.AT_FDCWD, s.temp, unix.AT_FDCWD, final, unix.RENAME_EXCHANGE); err != nil {
 			return fmt.Errorf("exchanging %s: %w", final, err)

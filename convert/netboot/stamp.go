@@ -46,7 +46,7 @@ func Unchanged(dir, inputs string) (*Manifest, bool) {
 			return nil, false
 		}
 	}
-	m, err := ReadManifest(version)
+	m, err := readVersion(version, filepath.Base(version))
 	if err != nil {
 		return nil, false
 	}

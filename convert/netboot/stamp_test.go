@@ -6,8 +6,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/rootcast/rootcast/convert/netboot"
 )
 
@@ -83,75 +81,6 @@ func TestUnchanged(t *testing.T) {
 	}
 	if _, ok := netboot.Unchanged(filepath.Join(t.TempDir(), "none"), "a"); ok {
 		t.Error("a directory that is not there is unchanged")
-	}
-}
-
-// A version whose manifest is damaged or gone is made anew by the same convert.
-func TestDamagedManifestIsRepaired(t *testing.T) {
-	t.Parallel()
-	for name, spoil := range map[string]func(manifest string) error{
-		"damaged": func(manifest string) error { return os.WriteFile(manifest, []byte("{"), 0o600) },
-		"gone":    os.Remove,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir, files := t.TempDir(), map[string]string{"kernel": "k1", "ramdisk.img": "r1"}
-			publishInputs(t, dir, "a", files)
-			if err := spoil(filepath.Join(dir, "current", "manifest.json")); err != nil {
-				t.Fatal(err)
-			}
-			publishInputs(t, dir, "a", files)
-			if _, err := netboot.ReadManifest(dir); err != nil {
-				t.Error(err)
-			}
-			if diff := cmp.Diff(files, offered(t, dir)); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-// Tidy removes what a killed process left, and nothing while another one writes.
-func TestTidy(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	for _, k := range []string{"k1", "k2", "k3"} {
-		publishInputs(t, dir, k, map[string]string{"kernel": k})
-	}
-	left := filepath.Join(dir, "versions", ".tmp-1")
-	if err := os.Mkdir(left, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink("current/rootimg.sfs", filepath.Join(dir, "rootimg.sfs")); err != nil {
-		t.Fatal(err)
-	}
-	s, err := netboot.Begin(t.Context(), dir, netboot.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(left, 0o700); err != nil { // Begin has removed it
-		t.Fatal(err)
-	}
-	if err := netboot.Tidy(dir, netboot.Options{Keep: 1}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(left); err != nil {
-		t.Errorf("it changed what another process writes: %v", err)
-	}
-	if err := s.Abort(); err != nil {
-		t.Fatal(err)
-	}
-	if err := netboot.Tidy(dir, netboot.Options{Keep: 1}); err != nil {
-		t.Fatal(err)
-	}
-	if found := temporary(t, dir); len(found) > 0 {
-		t.Errorf("left behind: %v", found)
-	}
-	if _, err := os.Lstat(filepath.Join(dir, "rootimg.sfs")); !os.IsNotExist(err) {
-		t.Errorf("a name that leads nowhere stays: %v", err)
-	}
-	if list, err := netboot.Versions(dir); err != nil || len(list) != 1 || !list[0].Current {
-		t.Errorf("versions %v, %v", list, err)
 	}
 }
 
