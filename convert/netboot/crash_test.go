@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -121,6 +122,7 @@ func TestKilledAnywhere(t *testing.T) {
 					t.Errorf("killed at step %d: neither the old version nor the new one (-old +got):\n%s", steps+1, diff)
 				}
 				checkVersions(t, dir, len(tc.before) > 0)
+				checkTidied(t, dir, len(tc.before) > 0)
 				next := map[string]string{"kernel": "next"}
 				if err := publish(t, dir, next); err != nil {
 					t.Fatalf("killed at step %d, then publishing: %v", steps+1, err)
@@ -164,6 +166,46 @@ func killed(t *testing.T, c change, step int) bool {
 		t.Fatalf("killed at no step, it ended with code %d", r.Exit)
 	}
 	return r.Killed
+}
+
+// checkTidied checks what the next process makes of dir if it has nothing to change.
+func checkTidied(t *testing.T, dir string, want bool) {
+	t.Helper()
+	if _, err := os.Lstat(dir); os.IsNotExist(err) {
+		return
+	}
+	tidied := filepath.Join(t.TempDir(), "tidied")
+	if out, err := exec.CommandContext(t.Context(), "cp", "-a", dir, tidied).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := netboot.Tidy(tidied, netboot.Options{Keep: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(offered(t, dir), offered(t, tidied)); diff != "" {
+		t.Errorf("tidying changed what nodes boot (-before +after):\n%s", diff)
+	}
+	if left := append(temporary(t, tidied), dangling(t, tidied)...); len(left) > 0 {
+		t.Errorf("tidying leaves %v", left)
+	}
+	if list := checkVersions(t, tidied, want); len(list) > 2 {
+		t.Errorf("of %d versions 2 were to stay", len(list))
+	}
+}
+
+// dangling lists the names in dir that lead nowhere.
+func dangling(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if _, err := os.Stat(filepath.Join(dir, e.Name())); os.IsNotExist(err) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }
 
 // checkVersions checks that every version of dir is whole.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,20 +54,13 @@ func (s *site) link(id string, names []string) error {
 
 // unlink removes the names that lead nowhere in the current version.
 func (s *site) unlink() error {
-	entries, err := os.ReadDir(s.dir)
+	names, err := s.dangling()
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		path := filepath.Join(s.dir, e.Name())
-		target, err := os.Readlink(path)
-		if err != nil || !strings.HasPrefix(target, currentLink+"/") {
-			continue
-		}
-		if _, err := os.Stat(path); os.IsNotExist(err) {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
+	for _, path := range names {
+		if err := os.Remove(path); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -112,39 +104,15 @@ func (s *site) prune(keep int) error {
 	return nil
 }
 
-// Tidy removes from dir what a process that was killed has left, names that lead
-// nowhere and versions beyond o.Keep. Where another process writes dir it does
-// nothing: that one tidies.
-func Tidy(dir string, o Options) (err error) {
-	if o.Keep == 0 {
-		o.Keep = DefaultKeep
-	}
-	s := &site{dir: dir}
-	if err := s.tryLock(o.Doing); err != nil {
-		if errors.Is(err, ErrBusy) || errors.Is(err, errGone) {
-			return nil
-		}
-		return fmt.Errorf("clearing the rootimgdir %s: %w", dir, err)
-	}
-	if err := errors.Join(s.removeTemporary(), s.unlink(), s.prune(o.Keep), s.release()); err != nil {
-		return fmt.Errorf("clearing the rootimgdir %s: %w", dir, err)
-	}
-	return nil
-}
-
 // removeTemporary removes what a process that was killed has left.
 func (s *site) removeTemporary() error {
-	for _, dir := range []string{s.dir, filepath.Join(s.dir, versionsDir)} {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
+	found, err := s.temporary()
+	if err != nil {
+		return err
+	}
+	for _, path := range found {
+		if err := os.RemoveAll(path); err != nil {
 			return err
-		}
-		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), tempPrefix) {
-				if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-					return err
-				}
-			}
 		}
 	}
 	return nil
