@@ -11,6 +11,7 @@ import (
 func FuzzHistory(f *testing.F) {
 	f.Add("0123456789abcdef 2026-01-02T03:04:05Z 2026-02-02T03:04:05Z\n")
 	f.Add("../x 2026-01-02T03:04:05Z 2026-02-02T03:04:05Z\na b c\na 2026-01-02T03:04:05+01:00 2026-02-02T03:04:05Z")
+	f.Add("a 0000-01-01T00:00:00+01:00 0000-01-01T00:00:00Z\nb 2026-01-02T03:04:05Z 9999-12-31T23:59:59-01:00")
 	f.Fuzz(func(t *testing.T, text string) {
 		list := decodeHistory(strings.NewReader(text))
 		seen := map[string]bool{}

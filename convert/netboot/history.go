@@ -34,17 +34,21 @@ func decodeHistory(r io.Reader) []use {
 		if len(f) != 3 || !isVersionID(f[0]) {
 			continue
 		}
-		published, err := time.Parse(time.RFC3339, f[1])
-		if err != nil {
-			continue
+		published, ok1 := parseTime(f[1])
+		current, ok2 := parseTime(f[2])
+		if ok1 && ok2 {
+			list = append(forget(list, f[0]), use{f[0], published, current})
 		}
-		current, err := time.Parse(time.RFC3339, f[2])
-		if err != nil {
-			continue
-		}
-		list = append(forget(list, f[0]), use{f[0], published, current})
 	}
 	return list
+}
+
+// parseTime reads a time that can be written again: RFC 3339 has four digits for
+// the year, and a zone may lead out of them.
+func parseTime(s string) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339, s)
+	t = t.UTC()
+	return t, err == nil && t.Year() >= 0 && t.Year() <= 9999
 }
 
 func encodeHistory(list []use) []byte {
