@@ -42,11 +42,17 @@ func kinds() [2]Kind { return [...]Kind{Segments, Indexes} }
 // down to limit bytes; 0 is no limit.
 func Open(dir string, limit int64) (*Store, error) {
 	for _, kind := range kinds() {
-		path := filepath.Join(dir, string(kind))
-		if err := os.MkdirAll(path, 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Join(dir, string(kind)), 0o700); err != nil {
 			return nil, fmt.Errorf("opening the cache: %w", err)
 		}
-		if err := checkOwner(path); err != nil {
+	}
+	// What is checked is what is used, whereto a symlink may lead later.
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the cache: %w", err)
+	}
+	for _, name := range []string{"", string(Segments), string(Indexes)} {
+		if err := checkOwner(filepath.Join(dir, name)); err != nil {
 			return nil, fmt.Errorf("opening the cache: %w", err)
 		}
 	}
@@ -59,9 +65,12 @@ func checkOwner(path string) error {
 	if err := unix.Lstat(path, &st); err != nil {
 		return &os.PathError{Op: "lstat", Path: path, Err: err}
 	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return fmt.Errorf("%s is no directory", path)
+	}
 	const others = 0o022
-	if owner := int(st.Uid); st.Mode&unix.S_IFMT != unix.S_IFDIR || owner != os.Geteuid() && owner != 0 || st.Mode&others != 0 {
-		return fmt.Errorf("%s is not this user's alone: others could put files into the roots that are packed; remove it or choose another directory", path)
+	if owner := int(st.Uid); owner != os.Geteuid() && owner != 0 || st.Mode&others != 0 {
+		return fmt.Errorf("%s is not this user's alone: others could put files into the roots that are packed; change its owner and mode, or choose another directory", path)
 	}
 	return nil
 }

@@ -300,33 +300,62 @@ func TestSymlinkedCache(t *testing.T) {
 
 // What others may write is not packed into roots.
 func TestForeignCache(t *testing.T) {
-	for name, spoil := range map[string]func(kind string) error{
-		"others may write":  func(kind string) error { return os.Chmod(kind, 0o777) },
-		"a group may write": func(kind string) error { return os.Chmod(kind, 0o770) },
-		"a symlink":         func(kind string) error { return errors.Join(os.Rename(kind, kind+"2"), os.Symlink(kind+"2", kind)) },
+	const alone = " is not this user's alone: "
+	mode := func(mode os.FileMode) func(string) error {
+		return func(dir string) error { return os.Chmod(dir, mode) }
+	}
+	chown := func(dir string) error { return os.Chown(dir, 1234, 1234) }
+	symlink := func(dir string) error { return errors.Join(os.Rename(dir, dir+"2"), os.Symlink(dir+"2", dir)) }
+	for _, test := range []struct {
+		name, of string
+		spoil    func(dir string) error
+		root     bool
+		want     string
+	}{
+		{name: "others may write segments", of: "segments", spoil: mode(0o777), want: "segments" + alone},
+		{name: "a group may write indexes", of: "indexes", spoil: mode(0o770), want: "indexes" + alone},
+		{name: "others may write all of it", spoil: mode(0o777), want: "/cache" + alone},
+		{name: "others may read", spoil: mode(0o755)},
+		{name: "another's segments", of: "segments", spoil: chown, root: true, want: "segments" + alone},
+		{name: "another's indexes", of: "indexes", spoil: chown, root: true, want: "indexes" + alone},
+		{name: "another's directory", spoil: chown, root: true, want: "/cache" + alone},
+		{name: "segments elsewhere", of: "segments", spoil: symlink, want: "segments is no directory"},
+		{name: "all of it elsewhere", spoil: symlink},
 	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
+		t.Run(test.name, func(t *testing.T) {
+			if test.root {
+				rootfstest.NeedRoot(t)
+			}
+			dir := filepath.Join(t.TempDir(), "cache")
 			open(t, dir, 0)
-			if err := spoil(filepath.Join(dir, "segments")); err != nil {
+			if err := test.spoil(filepath.Join(dir, test.of)); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := cache.Open(dir, 0); err == nil || !strings.Contains(err.Error(), "segments is not this user's alone") {
-				t.Errorf("error %v", err)
+			_, err := cache.Open(dir, 0)
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("error %v, want %q", err, test.want)
 			}
 		})
 	}
-	t.Run("another user's", func(t *testing.T) {
-		rootfstest.NeedRoot(t)
-		dir := t.TempDir()
-		open(t, dir, 0)
-		if err := os.Chown(filepath.Join(dir, "indexes"), 1234, 1234); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := cache.Open(dir, 0); err == nil || !strings.Contains(err.Error(), "indexes is not this user's alone") {
-			t.Errorf("error %v", err)
-		}
-	})
+}
+
+// A symlink that leads elsewhere later does not change which cache is used.
+func TestSymlinkChanges(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	other := filepath.Join(dir, "other")
+	open(t, other, 0).Put(cache.Segments, key(1), []byte("theirs"))
+	open(t, filepath.Join(dir, "real"), 0)
+	if err := os.Symlink("real", link); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, link, 0)
+	if err := errors.Join(os.Remove(link), os.Symlink(other, link)); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := get(t, s, key(1), nil); ok {
+		t.Errorf("%q is taken from a cache that was never checked", got)
+	}
 }
 
 // An entry that changes while it is read is found out at its end.
@@ -391,7 +420,7 @@ func TestTogether(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	rootfstest.NeedRoot(t)
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k,mode=700"); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
