@@ -8,11 +8,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/rootcast/rootcast/convert/cache"
 	"github.com/rootcast/rootcast/convert/rootfs/rootfstest"
@@ -241,6 +244,94 @@ func TestEviction(t *testing.T) {
 	if left := files(t, dir); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
+	if fans, err := os.ReadDir(filepath.Join(dir, "segments")); err != nil || len(fans) > 0 {
+		t.Errorf("empty directories stay: %v, %v", fans, err)
+	}
+}
+
+// What a killed writer left goes also where there is no limit, once there is
+// something new.
+func TestLeftover(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, 0)
+	s.Put(cache.Segments, key(1), []byte("x"))
+	left := filepath.Join(filepath.Dir(files(t, dir)[0]), ".tmp-1")
+	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, dir, 0).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); err != nil {
+		t.Errorf("a store to which nothing was added looked for it: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !os.IsNotExist(err) {
+		t.Errorf("it is still there: %v", err)
+	}
+	if _, ok := get(t, s, key(1), nil); !ok {
+		t.Error("the entry is gone, too")
+	}
+}
+
+// Pruning does what it can, and tells what it could not.
+func TestPruneErrors(t *testing.T) {
+	rootfstest.NeedRoot(t)
+	const user = 1234
+	keys := []cache.Key{{0x11, 1}, {0x22, 2}, {0x33, 3}}
+	for name, test := range map[string]struct {
+		mode os.FileMode // of the directory of the second
+		want string
+	}{
+		"not readable":   {0o300, "pruning the cache: open "},
+		"not searchable": {0o600, "pruning the cache: lstat "},
+		"not writable":   {0o500, "pruning the cache: remove "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := open(t, dir, 0)
+			for _, k := range keys {
+				s.Put(cache.Segments, k, []byte("data"))
+			}
+			entries := files(t, dir)
+			for _, name := range append(entries, filepath.Join(dir, "segments", "x"), filepath.Join(dir, "indexes", "x")) {
+				if err := os.Chown(filepath.Dir(name), user, user); err != nil {
+					t.Fatal(err)
+				}
+			}
+			bad := filepath.Dir(entries[1])
+			if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(bad, test.mode)); err != nil {
+				t.Fatal(err)
+			}
+			var pruned cache.Pruned
+			err := as(user, func() (err error) {
+				pruned, err = s.Prune(0)
+				return err
+			})
+			if err == nil || !strings.HasPrefix(err.Error(), test.want+bad) {
+				t.Errorf("error %v, want %s%s", err, test.want, bad)
+			}
+			if left := files(t, dir); pruned.Entries != 2 || len(left) != 1 || left[0] != entries[1] {
+				t.Errorf("pruned %+v, left: %v", pruned, left)
+			}
+		})
+	}
+}
+
+// as does something with the rights of a user without privileges.
+func as(user int, do func() error) error {
+	runtime.LockOSThread() // whose rights they are; it ends with the goroutine that asked for it if they stay
+	if _, err := unix.SetfsuidRetUid(user); err != nil {
+		return err
+	}
+	err := do()
+	if _, back := unix.SetfsuidRetUid(0); back != nil {
+		return errors.Join(err, back)
+	}
+	runtime.UnlockOSThread()
+	return err
 }
 
 // A cache takes nothing for its own that is not, wherever it was told to be.
@@ -262,6 +353,11 @@ func TestForeignFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	elsewhere := filepath.Join(t.TempDir(), strings.Repeat("ab", 32))
+	if err := errors.Join(os.WriteFile(elsewhere, nil, 0o600), os.Symlink(filepath.Dir(elsewhere), filepath.Join(dir, "segments", "ab"))); err != nil {
+		t.Fatal(err)
+	}
+	theirs = append(theirs, elsewhere)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

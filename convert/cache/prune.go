@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,11 +25,10 @@ type Pruned struct {
 // until the others take at most limit bytes; 0 removes all. What writers left
 // that were killed goes too. Others may use the cache meanwhile: who reads an
 // entry reads it to its end. Files that are no entries stay, whatever they are;
-// what cannot be removed is passed over, and the first of it is the error.
+// what cannot be read or removed is passed over, and the first of it is the error.
 func (s *Store) Prune(limit int64) (Pruned, error) {
 	var done Pruned
-	var failed error
-	entries := s.list()
+	entries, failed := s.list()
 	for _, e := range entries {
 		done.Kept += e.size
 	}
@@ -37,16 +37,18 @@ func (s *Store) Prune(limit int64) (Pruned, error) {
 			continue
 		}
 		if err := os.Remove(e.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			if failed == nil {
-				failed = fmt.Errorf("pruning the cache: %w", err)
-			}
+			failed = cmp.Or(failed, err)
 			continue
 		}
+		_ = os.Remove(filepath.Dir(e.path)) // where nothing is left in it
 		done.Entries++
 		done.Bytes += e.size
 		done.Kept -= e.size
 	}
-	return done, failed
+	if failed != nil {
+		return done, fmt.Errorf("pruning the cache: %w", failed)
+	}
+	return done, nil
 }
 
 // entry is a file of the cache.
@@ -57,43 +59,62 @@ type entry struct {
 	leftover bool // of a writer that is gone
 }
 
-// list returns all entries, the one whose last use is the longest ago first. It
-// looks nowhere but where entries lie, and sees nothing but what is called as they are.
-func (s *Store) list() []entry {
+// list returns all entries, the one whose last use is the longest ago first, and
+// the first error. It looks nowhere but where entries lie, and sees nothing but
+// what is called as they are.
+func (s *Store) list() ([]entry, error) {
 	var entries []entry
+	var failed error
 	for _, kind := range kinds() {
-		for _, fan := range names(filepath.Join(s.dir, string(kind))) {
-			if !isHex(fan, 2) {
-				continue
-			}
-			dir := filepath.Join(s.dir, string(kind), fan)
-			for _, name := range names(dir) {
-				temp := strings.HasPrefix(name, tempPrefix)
-				if !temp && (!isHex(name, 64) || !strings.HasPrefix(name, fan)) {
-					continue
-				}
-				path := filepath.Join(dir, name)
-				info, err := os.Lstat(path)
-				if err != nil || !info.Mode().IsRegular() || temp && isHeld(path) {
-					continue
-				}
-				entries = append(entries, entry{path, info.Size(), info.ModTime(), temp})
+		dir := filepath.Join(s.dir, string(kind))
+		fans, err := names(dir)
+		failed = cmp.Or(failed, err)
+		for _, fan := range fans {
+			if isHex(fan, 2) {
+				var err error
+				entries, err = appendEntries(entries, dir, fan)
+				failed = cmp.Or(failed, err)
 			}
 		}
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return a.used.Compare(b.used) })
-	return entries
+	return entries, failed
 }
 
-// names lists a directory; of one that cannot be read there are none.
-func names(dir string) []string {
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil
+// appendEntries lists one directory of the fan.
+func appendEntries(entries []entry, dir, fan string) ([]entry, error) {
+	dir = filepath.Join(dir, fan)
+	list, failed := names(dir)
+	for _, name := range list {
+		temp := strings.HasPrefix(name, tempPrefix)
+		if !temp && (!isHex(name, 64) || !strings.HasPrefix(name, fan)) {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		info, err := os.Lstat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // somebody else has just removed it
+		case err != nil:
+			failed = cmp.Or(failed, err)
+		case info.Mode().IsRegular() && (!temp || !isHeld(path)):
+			entries = append(entries, entry{path, info.Size(), info.ModTime(), temp})
+		}
 	}
-	defer f.Close()
-	list, _ := f.Readdirnames(-1) // as far as it can be read
-	return list
+	return entries, failed
+}
+
+// names lists a directory as far as it can be read; of anything else, a symlink
+// for one, there are none.
+func names(dir string) (list []string, err error) {
+	f, err := os.OpenFile(dir, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err == nil {
+		defer f.Close()
+		list, err = f.Readdirnames(-1)
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		err = nil
+	}
+	return list, err
 }
 
 func isHex(s string, length int) bool {
@@ -102,7 +123,7 @@ func isHex(s string, length int) bool {
 
 // isHeld tells whether somebody writes the temporary file: then it is locked.
 func isHeld(path string) bool {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDWR, 0) // over NFS only what is open for writing can be locked so
 	if err != nil {
 		return true
 	}
