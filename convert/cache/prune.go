@@ -33,7 +33,7 @@ func (s *Store) Prune(limit int64) (Pruned, error) {
 		done.Kept += e.size
 	}
 	for _, e := range entries {
-		if done.Kept <= limit && !e.leftover {
+		if limit > 0 && done.Kept <= limit && !e.leftover {
 			continue
 		}
 		if err := os.Remove(e.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
