@@ -18,7 +18,7 @@ also images with names go, and what RUN --mount=type=cache keeps in TMPDIR or
 build may need stays.
 
 What convert keeps to be faster the next time is elsewhere: --cache removes all
-of it, and nothing of the store.
+of it, and nothing of the store nor any other file in that directory.
 
    rootcast prune
    rootcast prune --all
@@ -86,9 +86,6 @@ func (c *pruneCommand) pruneCache() error {
 		return err
 	}
 	pruned, err := store.Prune(0)
-	if err != nil {
-		return err
-	}
 	c.say("%d entries removed, %s freed", pruned.Entries, units.HumanSizeWithPrecision(float64(pruned.Bytes), 3))
-	return nil
+	return err
 }
