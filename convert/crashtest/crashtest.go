@@ -26,7 +26,7 @@ type Result struct {
 	Exit    int  // its exit code if it was not
 }
 
-// Run runs a program and all that it starts.
+// Run runs a program and all that it starts, as a process group, which they must not leave.
 func Run(c Command) (Result, error) {
 	// Only the thread that a process was started by may trace it. The thread ends
 	// with this goroutine, for it is never unlocked.
@@ -60,7 +60,8 @@ func run(c Command) (Result, error) {
 		c.Output = null
 	}
 	p, err := os.StartProcess(c.Args[0], c.Args, &os.ProcAttr{
-		Dir: c.Dir, Env: c.Env, Files: []*os.File{null, c.Output, c.Output}, Sys: &unix.SysProcAttr{Ptrace: true},
+		Dir: c.Dir, Env: c.Env, Files: []*os.File{null, c.Output, c.Output},
+		Sys: &unix.SysProcAttr{Ptrace: true, Setpgid: true},
 	})
 	if err != nil {
 		return Result{}, err
@@ -97,8 +98,9 @@ func (t *tracer) trace() error {
 			return err
 		}
 		var err error
-		// This thread's own children alone: the test may have others.
-		at, err = unix.Wait4(-1, &status, unix.WALL|unix.WNOTHREAD, nil)
+		// The process group alone: this thread may have other children, which
+		// were started on it before it was locked.
+		at, err = unix.Wait4(-t.pid, &status, unix.WALL|unix.WNOTHREAD, nil)
 		switch {
 		case errors.Is(err, unix.ECHILD):
 			return nil

@@ -78,6 +78,34 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestOtherChildren starts a child on the same thread as the tracing, which
+// must leave it to whoever waits for it.
+func TestOtherChildren(t *testing.T) {
+	t.Parallel()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := append(os.Environ(), childVariable+"=child")
+	var started []*exec.Cmd
+	for range 20 { // on many threads, some of which the tracing will get
+		child := exec.CommandContext(t.Context(), program)
+		child.Env, child.Dir = env, t.TempDir()
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		started = append(started, child)
+		if _, err := crashtest.Run(crashtest.Command{Args: []string{program}, Env: env, Dir: t.TempDir()}); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, child := range started {
+		if err := child.Wait(); err != nil {
+			t.Errorf("a child that was not traced: %v", err)
+		}
+	}
+}
+
 func TestRunErrors(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{filepath.Join(t.TempDir(), "none"), os.TempDir()} {
