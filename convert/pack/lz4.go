@@ -12,6 +12,7 @@ import (
 // lz4Encoder writes the frames of lz4(1), or for an initramfs the legacy ones:
 // the only ones that the kernel reads (lib/decompress_unlz4.c).
 type lz4Encoder struct {
+	onHeap
 	level  int
 	legacy bool
 }

@@ -52,10 +52,17 @@ func newWorker(p *packer) (*worker, error) {
 		plain.free()
 		return nil, err
 	}
-	return &worker{p: p, encoder: p.codec.encoder(), plain: plain, packed: packed}, nil
+	e, err := p.codec.encoder()
+	if err != nil {
+		plain.free()
+		packed.free()
+		return nil, err
+	}
+	return &worker{p: p, encoder: e, plain: plain, packed: packed}, nil
 }
 
 func (wk *worker) free() {
+	wk.encoder.free()
 	wk.plain.free()
 	wk.packed.free()
 }

@@ -9,6 +9,7 @@ import (
 
 // xzEncoder runs xz, whose encoder is several times as fast as those in Go.
 type xzEncoder struct {
+	onHeap
 	path  string
 	level int
 }
@@ -19,7 +20,7 @@ func openXZ(ctx context.Context, level int) (codec, error) {
 	if err != nil {
 		return codec{}, err
 	}
-	return codec{"xz: " + t.says, func() encoder { return xzEncoder{t.path, level} }}, nil
+	return codec{"xz: " + t.says, func() (encoder, error) { return xzEncoder{path: t.path, level: level}, nil }}, nil
 }
 
 // kernelCheck is the one of xz's checks that the kernel knows (Documentation/staging/xz.rst).
