@@ -3,6 +3,7 @@ package convert
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -125,7 +126,9 @@ func (c *converter) writeRoot(ctx context.Context, out *netboot.Output) (file ne
 	}
 	var info pack.Info
 	if c.o.Method.IsArchive() {
-		info, err = pack.Archive(ctx, out, c.tree, o)
+		var f io.Writer
+		f, o.Also = out.Parts()
+		info, err = pack.Archive(ctx, f, c.tree, o)
 	} else {
 		err = out.Fill(ctx, func(path string) (err error) {
 			info, err = pack.Image(ctx, path, c.tree, o)

@@ -43,6 +43,15 @@ func newOutput(name string, f *os.File) *Output {
 	return &Output{f: f, file: File{Name: name}, sum: sha256.New(), table: crc32.MakeTable(crc32.Castagnoli)}
 }
 
+// Parts returns the two things that Write does with the bytes, for a caller that
+// does them side by side: the file, and its digest. Each must get all bytes in
+// their order.
+func (o *Output) Parts() (file, digest io.Writer) { return filePart{o}, o.sum }
+
+type filePart struct{ o *Output }
+
+func (p filePart) Write(b []byte) (int, error) { return p.o.write(b) }
+
 // Write implements io.Writer.
 func (o *Output) Write(p []byte) (int, error) {
 	if len(p) < parallel {

@@ -19,6 +19,9 @@ type Options struct {
 	Jobs   int          // segments at a time; 0: the number of cores
 	Epoch  time.Time    // no file is newer than this; zero: each keeps its time
 	Cache  *cache.Store // of packed segments; nil: none
+	// Also, where it is set, is given the same bytes as the archive's writer, from
+	// another goroutine and a little later.
+	Also io.Writer
 	// Progress, where it is set, is called from one goroutine at a time with
 	// the bytes packed so far and all there are, both before compression.
 	Progress func(done, total int64)

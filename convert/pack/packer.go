@@ -18,7 +18,7 @@ type packer struct {
 	segments []*segment
 	ahead    *semaphore.Weighted // bytes of segments that are begun and not yet written
 	large    *semaphore.Weighted // of one: a large segment is packed by many threads
-	free     chan []byte         // buffers of packed segments that were written
+	free     pool                // buffers of packed segments that were written
 }
 
 func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
@@ -26,7 +26,6 @@ func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 	jobs := make(chan *segment)
 	p.ahead = semaphore.NewWeighted(p.aheadLimit())
 	p.large = semaphore.NewWeighted(1)
-	p.free = make(chan []byte, 4*p.o.Jobs)
 	for _, s := range p.segments {
 		s.out = make(chan []byte, queued)
 	}
@@ -38,8 +37,11 @@ func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 		g.Go(func() error { return orLeave(ctx, func() error { return p.work(ctx, jobs) }) })
 	}
 	var info Info
+	out := p.newOutput(w)
+	g.Go(func() error { return out.copy(ctx) })
 	g.Go(func() (err error) {
-		info, err = p.write(ctx, w)
+		defer out.close()
+		info, err = p.write(ctx, out)
 		return err
 	})
 	err := g.Wait()
@@ -115,14 +117,14 @@ func orLeave(ctx context.Context, work func() error) error {
 }
 
 // write puts the segments down in their order.
-func (p *packer) write(ctx context.Context, w io.Writer) (Info, error) {
+func (p *packer) write(ctx context.Context, out *output) (Info, error) {
 	var info Info
 	var total int64
 	for _, s := range p.segments {
 		total += s.size
 	}
 	for _, s := range p.segments {
-		size, err := p.writeSegment(ctx, w, s)
+		size, err := p.writeSegment(ctx, out, s)
 		if err != nil {
 			return info, err
 		}
@@ -141,7 +143,7 @@ func (p *packer) write(ctx context.Context, w io.Writer) (Info, error) {
 	return info, nil
 }
 
-func (p *packer) writeSegment(ctx context.Context, w io.Writer, s *segment) (size int64, err error) {
+func (p *packer) writeSegment(ctx context.Context, out *output, s *segment) (size int64, err error) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -150,29 +152,11 @@ func (p *packer) writeSegment(ctx context.Context, w io.Writer, s *segment) (siz
 			if !ok {
 				return size, nil
 			}
-			if _, err := w.Write(chunk); err != nil {
+			size += int64(len(chunk))
+			if err := out.write(ctx, chunk); err != nil {
 				return size, fmt.Errorf("writing the archive: %w", err)
 			}
-			size += int64(len(chunk))
-			p.recycle(chunk)
 		}
-	}
-}
-
-// buffer is an empty one for packed bytes, with what room it has from earlier use.
-func (p *packer) buffer() []byte {
-	select {
-	case b := <-p.free:
-		return b[:0]
-	default:
-		return nil
-	}
-}
-
-func (p *packer) recycle(b []byte) {
-	select {
-	case p.free <- b:
-	default: // enough of them wait
 	}
 }
 

@@ -88,7 +88,7 @@ func (wk *worker) pack(ctx context.Context, s *segment) error {
 	if s.size > inMemory {
 		return wk.large(ctx, s, store, key)
 	}
-	packed := wk.p.buffer()
+	packed := wk.p.free.get()
 	if packed, s.reused = store.Get(cache.Segments, key, packed); s.reused {
 		return send(ctx, s.out, packed)
 	}
@@ -256,7 +256,7 @@ func (c *chunker) Write(p []byte) (int, error) {
 		}
 	}
 	if c.buf == nil {
-		c.buf = c.p.buffer()
+		c.buf = c.p.free.get()
 	}
 	c.buf = append(c.buf, p...)
 	return len(p), nil
