@@ -90,24 +90,24 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Get returns the entry's data, in buf where that has room for it. False: there
-// is none, or none that is whole.
-func (s *Store) Get(kind Kind, key Key, buf []byte) ([]byte, bool) {
+// Get returns the entry's data, in what room returns for the size of the entry,
+// which is a little more; nil: in a new slice. False: there is none, or none that is whole.
+func (s *Store) Get(kind Kind, key Key, room func(size int) []byte) ([]byte, bool) {
 	if s == nil {
-		return buf, false
+		return nil, false
 	}
 	f, err := s.open(kind, key)
 	if err != nil {
-		return buf, false
+		return nil, false
 	}
 	defer f.Close()
-	data, err := readAll(f, buf)
+	data, err := readAll(f, room)
 	if err == nil {
 		data, err = checkWhole(data, key)
 	}
 	if err != nil {
 		s.damaged(f)
-		return buf, false
+		return nil, false
 	}
 	s.used(f)
 	return data, true

@@ -66,14 +66,17 @@ func checkFile(f *os.File, key Key) (*Reader, error) {
 	return &Reader{f: f, left: n, want: sum.Sum32()}, err
 }
 
-// readAll reads the file into buf, or into a new one where that is too small.
-func readAll(f *os.File, buf []byte) ([]byte, error) {
+// readAll reads the file into what room returns.
+func readAll(f *os.File, room func(size int) []byte) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	size := info.Size()
-	if int64(cap(buf)) < size {
+	size := int(info.Size())
+	var buf []byte
+	if room != nil {
+		buf = room(size)
+	} else {
 		buf = make([]byte, size)
 	}
 	buf = buf[:size]

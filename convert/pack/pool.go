@@ -1,26 +1,34 @@
 package pack
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
-// pool keeps buffers for those who need one next. There are never more than are
-// in use at a time.
+// pool keeps buffers for those who need one next.
 type pool struct {
 	mu   sync.Mutex
 	free [][]byte
 }
 
-// get returns an empty buffer, with what room it has from earlier use: the last
-// that came back, which the processor's cache may still hold.
-func (p *pool) get() []byte {
+// step is the unit of sizes of buffers: with few different ones most fit.
+const step = 1 << 20
+
+// get returns an empty buffer with room for so many bytes: the last that came
+// back of those that have it, which the processor's cache may still hold.
+func (p *pool) get(size int) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	last := len(p.free) - 1
-	if last < 0 {
-		return nil
+	for i, b := range slices.Backward(p.free) {
+		if cap(b) >= size {
+			p.free = slices.Delete(p.free, i, i+1)
+			return b[:0]
+		}
 	}
-	b := p.free[last]
-	p.free = p.free[:last]
-	return b[:0]
+	if len(p.free) > 0 { // the one that comes takes the place of one that is too small
+		p.free = p.free[1:]
+	}
+	return make([]byte, 0, (size+step-1)/step*step)
 }
 
 func (p *pool) put(b []byte) {

@@ -88,8 +88,8 @@ func (wk *worker) pack(ctx context.Context, s *segment) error {
 	if s.size > inMemory {
 		return wk.large(ctx, s, store, key)
 	}
-	packed := wk.p.free.get()
-	if packed, s.reused = store.Get(cache.Segments, key, packed); s.reused {
+	var packed []byte
+	if packed, s.reused = store.Get(cache.Segments, key, wk.p.free.get); s.reused {
 		return send(ctx, s.out, packed)
 	}
 	plain, err := wk.assemble(ctx, s)
@@ -103,7 +103,7 @@ func (wk *worker) pack(ctx context.Context, s *segment) error {
 	store.Put(cache.Segments, key, made)
 	defer wk.shrink(len(plain))
 	// A copy takes as much memory as it has bytes, and the codec wants room for the worst.
-	return send(ctx, s.out, append(packed[:0], made...))
+	return send(ctx, s.out, append(wk.p.free.get(len(made)), made...))
 }
 
 // assemble reads a segment that fits into memory.
@@ -256,7 +256,7 @@ func (c *chunker) Write(p []byte) (int, error) {
 		}
 	}
 	if c.buf == nil {
-		c.buf = c.p.free.get()
+		c.buf = c.p.free.get(chunkSize)
 	}
 	c.buf = append(c.buf, p...)
 	return len(p), nil
