@@ -17,7 +17,7 @@ type lz4Encoder struct {
 	legacy bool
 }
 
-func (z lz4Encoder) encode(ctx context.Context, dst, plain []byte) ([]byte, error) {
+func (z lz4Encoder) encode(ctx context.Context, dst, plain []byte, _ kind) ([]byte, error) {
 	b := bytes.NewBuffer(dst)
 	w, err := z.stream(ctx, b, 1)
 	if err != nil {

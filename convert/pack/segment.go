@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/rootcast/rootcast/convert/cache"
 	"github.com/rootcast/rootcast/convert/ctxio"
@@ -29,6 +30,27 @@ type segment struct {
 	size   int64       // bytes of the archive
 	reused bool        // it came from the cache; known once out is closed
 	out    chan []byte // of packed bytes; closed when all is made
+}
+
+// kind is what a segment mostly holds, for codecs that make a difference.
+type kind int
+
+const (
+	anything kind = iota
+	kernelModules
+)
+
+func (s *segment) kind() kind {
+	var modules int64
+	for _, it := range s.items {
+		if strings.HasSuffix(it.name, ".ko") {
+			modules += it.size
+		}
+	}
+	if modules > s.size/2 {
+		return kernelModules
+	}
+	return anything
 }
 
 // worker packs one segment after another.
@@ -96,7 +118,7 @@ func (wk *worker) pack(ctx context.Context, s *segment) error {
 	if err != nil {
 		return err
 	}
-	made, err := wk.encoder.encode(ctx, wk.packed[:0], plain)
+	made, err := wk.encoder.encode(ctx, wk.packed[:0], plain, s.kind())
 	if err != nil {
 		return fmt.Errorf("compressing: %w", err)
 	}

@@ -26,7 +26,7 @@ func openXZ(ctx context.Context, level int) (codec, error) {
 // kernelCheck is the one of xz's checks that the kernel knows (Documentation/staging/xz.rst).
 const kernelCheck = "--check=crc32"
 
-func (z xzEncoder) encode(ctx context.Context, dst, plain []byte) ([]byte, error) {
+func (z xzEncoder) encode(ctx context.Context, dst, plain []byte, _ kind) ([]byte, error) {
 	out := bytes.NewBuffer(dst)
 	p := process{cmd: toolCommand(ctx, z.path, "--compress", "--stdout", "--threads=1", kernelCheck, z.preset())}
 	p.cmd.Stdin, p.cmd.Stdout = bytes.NewReader(plain), out
