@@ -7,7 +7,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/DataDog/zstd"
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/rootcast/rootcast/convert/pack/libzstd"
@@ -61,7 +60,6 @@ func (c Codec) open(ctx context.Context, o Options) (codec, error) {
 
 type zstdEncoder struct {
 	encoders map[kind]*libzstd.Encoder
-	level    int
 }
 
 // zstdParameters are those of a level for each kind. Level 3 is the default, and
@@ -80,7 +78,7 @@ func zstdParameters(level int) map[kind][]libzstd.Parameter {
 }
 
 func newZstdEncoder(level int) (encoder, error) {
-	z := &zstdEncoder{map[kind]*libzstd.Encoder{}, level}
+	z := &zstdEncoder{map[kind]*libzstd.Encoder{}}
 	for k, parameters := range zstdParameters(level) {
 		e, err := libzstd.New(parameters...)
 		if err != nil {
@@ -103,11 +101,7 @@ func (z *zstdEncoder) free() {
 }
 
 func (z *zstdEncoder) stream(_ context.Context, w io.Writer, threads int) (io.WriteCloser, error) {
-	enc := zstd.NewWriterLevel(w, z.level)
-	if err := enc.SetNbWorkers(threads); err != nil {
-		return nil, fmt.Errorf("compressing: %w", err)
-	}
-	return enc, nil
+	return z.encoders[anything].Stream(w, threads)
 }
 
 type gzipEncoder struct {

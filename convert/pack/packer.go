@@ -18,6 +18,7 @@ type packer struct {
 	segments []*segment
 	ahead    *semaphore.Weighted // bytes of segments that are begun and not yet written
 	large    *semaphore.Weighted // of one: a large segment is packed by many threads
+	streamer chan encoder        // for the next large segment, with the memory of the one before
 	free     pool                // buffers of packed segments that were written
 }
 
@@ -26,6 +27,7 @@ func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 	jobs := make(chan *segment)
 	p.ahead = semaphore.NewWeighted(p.aheadLimit())
 	p.large = semaphore.NewWeighted(1)
+	p.streamer = make(chan encoder, 1)
 	for _, s := range p.segments {
 		s.out = make(chan []byte, queued)
 	}
@@ -45,6 +47,11 @@ func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 		return err
 	})
 	err := g.Wait()
+	select {
+	case e := <-p.streamer:
+		e.free()
+	default: // there was no large segment, or its worker was left to itself
+	}
 	return info, err
 }
 

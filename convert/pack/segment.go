@@ -175,7 +175,12 @@ func (wk *worker) large(ctx context.Context, s *segment, store *cache.Store, key
 }
 
 func (wk *worker) packLarge(ctx context.Context, s *segment, out *chunker, keep io.Writer) error {
-	enc, err := wk.encoder.stream(ctx, io.MultiWriter(out, keep), min(wk.p.o.Jobs, maxThreads))
+	encoder, err := wk.p.takeStreamer()
+	if err != nil {
+		return err
+	}
+	defer func() { wk.p.streamer <- encoder }()
+	enc, err := encoder.stream(ctx, io.MultiWriter(out, keep), min(wk.p.o.Jobs, maxThreads))
 	if err != nil {
 		return err
 	}
@@ -199,6 +204,15 @@ func (wk *worker) packLarge(ctx context.Context, s *segment, out *chunker, keep 
 		}
 	}
 	return nil
+}
+
+func (p *packer) takeStreamer() (encoder, error) {
+	select {
+	case e := <-p.streamer:
+		return e, nil
+	default:
+		return p.codec.encoder()
+	}
 }
 
 func (wk *worker) copyItems(ctx context.Context, w io.Writer, s *segment) error {

@@ -11,6 +11,8 @@ package libzstd
 #pragma weak ZSTD_CCtx_setParameter
 #pragma weak ZSTD_compress2
 #pragma weak ZSTD_compressBound
+#pragma weak ZSTD_compressStream2
+#pragma weak ZSTD_CCtx_reset
 #pragma weak ZSTD_isError
 #pragma weak ZSTD_getErrorName
 
@@ -20,12 +22,28 @@ extern size_t ZSTD_freeCCtx(ZSTD_CCtx *);
 extern size_t ZSTD_CCtx_setParameter(ZSTD_CCtx *, int parameter, int value);
 extern size_t ZSTD_compress2(ZSTD_CCtx *, void *dst, size_t dstCapacity, const void *src, size_t srcSize);
 extern size_t ZSTD_compressBound(size_t);
+typedef struct { const void *src; size_t size; size_t pos; } ZSTD_inBuffer;
+typedef struct { void *dst; size_t size; size_t pos; } ZSTD_outBuffer;
+extern size_t ZSTD_compressStream2(ZSTD_CCtx *, ZSTD_outBuffer *, ZSTD_inBuffer *, int operation);
+extern size_t ZSTD_CCtx_reset(ZSTD_CCtx *, int what);
 extern unsigned ZSTD_isError(size_t);
 extern const char *ZSTD_getErrorName(size_t);
 
 static int is_linked(void) {
 	return ZSTD_createCCtx && ZSTD_freeCCtx && ZSTD_CCtx_setParameter && ZSTD_compress2 &&
-		ZSTD_compressBound && ZSTD_isError && ZSTD_getErrorName;
+		ZSTD_compressBound && ZSTD_compressStream2 && ZSTD_CCtx_reset && ZSTD_isError && ZSTD_getErrorName;
+}
+
+// What one call takes and gives; result is what libzstd returns.
+typedef struct { size_t result, taken, made; } step;
+
+// compress_stream keeps the pointers to Go's memory out of Go's structures.
+static step compress_stream(ZSTD_CCtx *c, void *dst, size_t room, const void *src, size_t size, int operation) {
+	ZSTD_inBuffer in = { src, size, 0 };
+	ZSTD_outBuffer out = { dst, room, 0 };
+	size_t result = ZSTD_compressStream2(c, &out, &in, operation);
+	step s = { result, in.pos, out.pos };
+	return s;
 }
 */
 import "C"
@@ -33,6 +51,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"unsafe"
 
@@ -71,12 +90,19 @@ func New(parameters ...Parameter) (*Encoder, error) {
 		return nil, errors.New("no memory for libzstd")
 	}
 	for _, p := range parameters {
-		if _, err := check(C.ZSTD_CCtx_setParameter(e.ctx, p.id, C.int(p.value))); err != nil {
+		if err := e.set(p); err != nil {
 			e.Close()
-			return nil, fmt.Errorf("parameter %d of libzstd set to %d: %w", p.id, p.value, err)
+			return nil, err
 		}
 	}
 	return e, nil
+}
+
+func (e *Encoder) set(p Parameter) error {
+	if _, err := check(C.ZSTD_CCtx_setParameter(e.ctx, p.id, C.int(p.value))); err != nil {
+		return fmt.Errorf("parameter %d of libzstd set to %d: %w", p.id, p.value, err)
+	}
+	return nil
 }
 
 // Encode appends plain as one frame to dst.
@@ -103,4 +129,70 @@ func check(n C.size_t) (int, error) {
 		return 0, errors.New(C.GoString(C.ZSTD_getErrorName(n)))
 	}
 	return int(n), nil
+}
+
+// Stream returns a writer of one frame to w, made by so many threads, which change
+// nothing in the result. The encoder is the stream's until it is closed.
+func (e *Encoder) Stream(w io.Writer, threads int) (*Stream, error) {
+	if err := e.set(workers(max(1, threads))); err != nil {
+		return nil, err
+	}
+	return &Stream{e: e, w: w, buf: make([]byte, streamBuffer)}, nil
+}
+
+// streamBuffer is how many packed bytes a stream's writer gets at a time at most.
+const streamBuffer = 256 << 10
+
+func workers(n int) Parameter { return Parameter{400, n} } // ZSTD_c_nbWorkers
+
+// Stream makes one frame of all that is written to it.
+type Stream struct {
+	e   *Encoder
+	w   io.Writer
+	buf []byte
+	err error // the first there was: the frame cannot be ended any more
+}
+
+// Values of ZSTD_EndDirective and ZSTD_ResetDirective in zstd.h.
+const (
+	goOn         = 0 // ZSTD_e_continue
+	end          = 2 // ZSTD_e_end
+	resetSession = 1 // ZSTD_reset_session_only
+)
+
+// Write implements io.Writer.
+func (s *Stream) Write(p []byte) (int, error) {
+	done := 0
+	for done < len(p) {
+		taken, _, err := s.step(p[done:], goOn)
+		if err != nil {
+			return done, err
+		}
+		done += taken
+	}
+	return done, nil
+}
+
+// Close ends the frame, unless there was an error before, and gives the encoder
+// back for other use.
+func (s *Stream) Close() error {
+	for left := 1; left > 0 && s.err == nil; {
+		_, left, _ = s.step(nil, end)
+	}
+	C.ZSTD_CCtx_reset(s.e.ctx, resetSession)
+	return errors.Join(s.err, s.e.set(workers(0)))
+}
+
+// step gives libzstd some of p, and w what comes of it. What is left is 0 once
+// the frame has ended.
+func (s *Stream) step(p []byte, operation C.int) (taken, left int, err error) {
+	if s.err != nil {
+		return 0, 0, s.err
+	}
+	r := C.compress_stream(s.e.ctx, unsafe.Pointer(unsafe.SliceData(s.buf)), C.size_t(len(s.buf)),
+		unsafe.Pointer(unsafe.SliceData(p)), C.size_t(len(p)), operation)
+	if left, s.err = check(r.result); s.err == nil && r.made > 0 {
+		_, s.err = s.w.Write(s.buf[:r.made])
+	}
+	return int(r.taken), left, s.err
 }

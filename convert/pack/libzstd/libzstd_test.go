@@ -2,7 +2,10 @@ package libzstd_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,3 +69,71 @@ func TestNewErrors(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
+
+// TestStream makes the same frame by any number of threads and pieces, also after
+// a stream that failed.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	plain := rand.NewChaCha8([32]byte{})
+	text := make([]byte, 20<<20) // several jobs
+	for i := range text {
+		text[i] = "abcdefgh"[plain.Uint64()%8]
+	}
+	e, err := libzstd.New(libzstd.Level(3), libzstd.HashLog(17), libzstd.ChainLog(14))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	errFull := errors.New("disk full")
+	broken, err := e.Stream(writerFunc(func([]byte) (int, error) { return 0, errFull }), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 { // until the first bytes come out
+		if _, err = broken.Write(text); err != nil {
+			break
+		}
+	}
+	if err := errors.Join(err, broken.Close()); !errors.Is(err, errFull) {
+		t.Errorf("writing to a full disk: %v", err)
+	}
+	var first []byte
+	for _, tc := range []struct{ threads, piece int }{{1, 1 << 20}, {1, 99_999}, {2, 1 << 20}, {4, len(text)}} {
+		var b bytes.Buffer
+		s, err := e.Stream(&b, tc.threads)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for piece := range slices.Chunk(text, tc.piece) {
+			if n, err := s.Write(piece); err != nil || n != len(piece) {
+				t.Fatalf("wrote %d of %d bytes: %v", n, len(piece), err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = b.Bytes()
+			d, err := zstd.NewReader(bytes.NewReader(first))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(d)
+			d.Close()
+			if err != nil || !bytes.Equal(got, text) {
+				t.Errorf("reading it back: %v; same: %t", err, bytes.Equal(got, text))
+			}
+		}
+		if !bytes.Equal(b.Bytes(), first) {
+			t.Errorf("%d threads, pieces of %d bytes: other bytes, %d instead of %d", tc.threads, tc.piece, b.Len(), len(first))
+		}
+	}
+	frame, err := e.Encode(nil, text[:1000]) // by one thread again
+	if err != nil || len(frame) == 0 {
+		t.Errorf("after streams: %d bytes, %v", len(frame), err)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
