@@ -39,6 +39,7 @@ test_needs() {
 cpio cpio
 zstd zstd
 gzip gzip
+igzip isal
 xz xz-utils
 lz4 lz4
 setfattr attr
@@ -61,6 +62,7 @@ mmdebstrap mmdebstrap
 zstd zstd
 cpio cpio
 pigz pigz
+igzip isal
 tar tar
 mksquashfs squashfs-tools
 tar2sqfs squashfs-tools-ng

@@ -236,7 +236,7 @@ func (f *fetcher) spool(ctx context.Context, blob io.Reader, info types.BlobInfo
 		}
 	}()
 	packed := &verifiedReader{r: ctxio.NewReader(ctx, blob, f.report), v: info.Digest.Verifier(), want: info.Size}
-	plain, err := decompress(packed)
+	plain, err := decompress(ctx, packed)
 	if err != nil {
 		return nil, 0, fmt.Errorf("decompressing: %w", err)
 	}
@@ -260,13 +260,15 @@ func (f *fetcher) spool(ctx context.Context, blob io.Reader, info types.BlobInfo
 // itself without --long; each of those that are fetched side by side may.
 const zstdWindow = 128 << 20
 
-func decompress(r io.Reader) (io.ReadCloser, error) {
+func decompress(ctx context.Context, r io.Reader) (io.ReadCloser, error) {
 	format, unpack, r, err := compression.DetectCompressionFormat(r)
 	switch {
 	case err != nil:
 		return nil, err
 	case unpack == nil:
 		return io.NopCloser(r), nil
+	case format.Name() == compression.Gzip.Name():
+		return gunzip(ctx, r)
 	case format.Name() == compression.Zstd.Name():
 		d, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(zstdWindow))
 		if err != nil {

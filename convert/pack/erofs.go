@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/rootcast/rootcast/convert/tool"
 )
 
 // erofsUUID is the same for all: the digest in the manifest names the file system.
@@ -13,13 +15,13 @@ const erofsUUID = "726f6f74-6361-4374-8000-65726f667300"
 
 // erofsMaker runs mkfs.erofs, which takes a tar since version 1.7.
 func erofsMaker(ctx context.Context, o Options, level, jobs int) (maker, error) {
-	t, err := findTool(ctx, tool{name: "mkfs.erofs", packages: "erofs-utils, 1.8 or newer", version: []string{"--version"}})
+	t, err := tool.Find(ctx, tool.Tool{Name: "mkfs.erofs", Packages: "erofs-utils, 1.8 or newer", Version: []string{"--version"}})
 	if err != nil {
 		return maker{}, fmt.Errorf("packing an erofs: %w", err)
 	}
-	major, minor, ok := erofsVersion(t.says)
+	major, minor, ok := erofsVersion(t.Says)
 	if !ok || major < 1 || major == 1 && minor < 8 {
-		return maker{}, fmt.Errorf("packing an erofs: %s says %q: erofs-utils 1.8 or newer is needed, as Debian 13 has it", t.path, t.says)
+		return maker{}, fmt.Errorf("packing an erofs: %s says %q: erofs-utils 1.8 or newer is needed, as Debian 13 has it", t.Path, t.Says)
 	}
 	m := maker{t, []string{
 		"-d1", "--quiet", "--tar=f", "-U" + erofsUUID, "-T" + strconv.FormatInt(o.buildTime(), 10), "--mkfs-time",
@@ -33,12 +35,12 @@ func erofsMaker(ctx context.Context, o Options, level, jobs int) (maker, error) 
 		return m, nil
 	}
 	algorithm, _, _ := strings.Cut(compressor, ",")
-	out, err := toolCommand(ctx, t.path, "--version").Output()
+	out, err := tool.Command(ctx, t.Path, "--version").Output()
 	if err != nil {
-		return maker{}, fmt.Errorf("asking %s for its compressors: %w", t.path, err)
+		return maker{}, fmt.Errorf("asking %s for its compressors: %w", t.Path, err)
 	}
 	if !regexp.MustCompile(`compressors: .*\b` + algorithm + `\b`).Match(out) {
-		return maker{}, fmt.Errorf("packing an erofs: %s was built without %s, which --compress %s takes", t.path, algorithm, o.Codec)
+		return maker{}, fmt.Errorf("packing an erofs: %s was built without %s, which --compress %s takes", t.Path, algorithm, o.Codec)
 	}
 	m.args = append(m.args, "-z"+compressor)
 	return m, nil

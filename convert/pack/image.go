@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"runtime"
 	"strconv"
 
 	"github.com/rootcast/rootcast/convert/rootfs"
+	"github.com/rootcast/rootcast/convert/tool"
 )
 
 // Image packs the tree as a file system that a node mounts: squashfs or erofs.
@@ -25,15 +25,15 @@ func Image(ctx context.Context, path string, t *rootfs.Tree, o Options) (Info, e
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p := process{cmd: toolCommand(ctx, maker.path, append(maker.args, path)...)}
-	p.cmd.Env = append(p.cmd.Env, "TMPDIR="+filepath.Dir(path))
+	p := tool.Process{Cmd: tool.Command(ctx, maker.Path, append(maker.args, path)...)}
+	p.Cmd.Env = append(p.Cmd.Env, "TMPDIR="+filepath.Dir(path))
 	if o.Method == SquashFS { // mkfs.erofs would let no file be newer
-		p.cmd.Env = append(p.cmd.Env, "SOURCE_DATE_EPOCH="+strconv.FormatInt(o.buildTime(), 10))
+		p.Cmd.Env = append(p.Cmd.Env, "SOURCE_DATE_EPOCH="+strconv.FormatInt(o.buildTime(), 10))
 	}
-	if err := p.start(); err != nil {
+	if err := p.Start(); err != nil {
 		return Info{}, err
 	}
-	w := &processWriter{p: &p, ctx: ctx}
+	w := tool.NewWriter(ctx, &p)
 	// The tool waits for bytes: what it works with is not what is packed with.
 	info, err := Archive(ctx, w, t, Options{Method: o.Method, Codec: None, Jobs: o.Jobs, Epoch: o.Epoch, Progress: o.Progress})
 	if err != nil {
@@ -46,12 +46,12 @@ func Image(ctx context.Context, path string, t *rootfs.Tree, o Options) (Info, e
 	if err := w.Close(); err != nil {
 		return Info{}, err
 	}
-	return Info{Unpacked: info.Unpacked, Entries: info.Entries, Made: maker.says}, nil
+	return Info{Unpacked: info.Unpacked, Entries: info.Entries, Made: maker.Says}, nil
 }
 
 // maker is a tool and how it is called; the file to write follows.
 type maker struct {
-	tool
+	tool.Tool
 	args []string
 }
 
@@ -61,7 +61,7 @@ func (o Options) Tool(ctx context.Context) (says string, err error) {
 	switch {
 	case !o.Method.IsArchive():
 		m, err := findMaker(ctx, o)
-		return m.says, err
+		return m.Says, err
 	case o.Codec == XZ:
 		c, err := openXZ(ctx, o.Level)
 		return c.identity, err
@@ -98,5 +98,3 @@ func (o Options) buildTime() int64 {
 	}
 	return int64(ModTime(&rootfs.Inode{ModTime: o.Epoch}, o.Epoch))
 }
-
-var _ io.WriteCloser = (*processWriter)(nil)

@@ -4,13 +4,15 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+
+	"github.com/rootcast/rootcast/convert/tool"
 )
 
 // squashMaker runs tar2sqfs of squashfs-tools-ng. The sqfstar of squashfs-tools
 // has no place for the root directory's attributes, and before its version 4.6
 // gives it another owner and the time of day.
 func squashMaker(ctx context.Context, c Codec, level, jobs int) (maker, error) {
-	t, err := findTool(ctx, tool{name: "tar2sqfs", packages: "squashfs-tools-ng", version: []string{"--version"}})
+	t, err := tool.Find(ctx, tool.Tool{Name: "tar2sqfs", Packages: "squashfs-tools-ng", Version: []string{"--version"}})
 	if err != nil {
 		return maker{}, fmt.Errorf("packing a squashfs: %w", err)
 	}
