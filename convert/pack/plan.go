@@ -11,8 +11,8 @@ import (
 // unless one file is larger than that.
 const (
 	minSegment  = 1 << 20
-	meanSegment = 3 << 20
-	maxSegment  = 8 << 20
+	meanSegment = 5 << 20
+	maxSegment  = 12 << 20
 )
 
 // plan lays out the whole archive.

@@ -118,14 +118,28 @@ func (wk *worker) pack(ctx context.Context, s *segment) error {
 	if err != nil {
 		return err
 	}
-	made, err := wk.encoder.encode(ctx, wk.packed[:0], plain, s.kind())
+	made, err := wk.compress(ctx, plain, s.kind())
 	if err != nil {
 		return fmt.Errorf("compressing: %w", err)
 	}
 	store.Put(cache.Segments, key, made)
-	defer wk.shrink(len(plain))
-	// A copy takes as much memory as it has bytes, and the codec wants room for the worst.
-	return send(ctx, s.out, append(wk.p.free.get(len(made)), made...))
+	wk.shrink(len(plain))
+	return send(ctx, s.out, made)
+}
+
+// compress makes the bytes of a segment that is in memory. The codec wants room
+// for the worst.
+func (wk *worker) compress(ctx context.Context, plain []byte, k kind) ([]byte, error) {
+	room := expansion(len(plain))
+	if len(plain) <= maxSegment {
+		return wk.encoder.encode(ctx, wk.p.free.get(room), plain, k)
+	}
+	made, err := wk.encoder.encode(ctx, wk.packed[:0], plain, k)
+	if err != nil {
+		return nil, err
+	}
+	// A copy takes no more memory than it has bytes.
+	return append(wk.p.free.get(len(made)), made...), nil
 }
 
 // assemble reads a segment that fits into memory.
