@@ -17,26 +17,28 @@ type packer struct {
 	codec    codec
 	segments []*segment
 	ahead    *semaphore.Weighted // bytes of segments that are begun and not yet written
-	large    *semaphore.Weighted // of one: a large segment is packed by many threads
-	streamer chan encoder        // for the next large segment, with the memory of the one before
 	free     pool                // buffers of packed segments that were written
 }
 
 func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 	g, ctx := errgroup.WithContext(ctx)
-	jobs := make(chan *segment)
+	jobs, larges := p.queues()
 	p.ahead = semaphore.NewWeighted(p.aheadLimit())
-	p.large = semaphore.NewWeighted(1)
-	p.streamer = make(chan encoder, 1)
 	for _, s := range p.segments {
 		s.out = make(chan []byte, queued)
 	}
 	g.Go(func() error {
 		defer close(jobs)
-		return p.dispatch(ctx, jobs)
+		if larges != jobs {
+			defer close(larges)
+		}
+		return p.dispatch(ctx, jobs, larges)
 	})
 	for range p.o.Jobs {
 		g.Go(func() error { return orLeave(ctx, func() error { return p.work(ctx, jobs) }) })
+	}
+	if larges != jobs {
+		g.Go(func() error { return orLeave(ctx, func() error { return p.work(ctx, larges) }) })
 	}
 	var info Info
 	out := p.newOutput(w)
@@ -47,26 +49,37 @@ func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 		return err
 	})
 	err := g.Wait()
-	select {
-	case e := <-p.streamer:
-		e.free()
-	default: // there was no large segment, or its worker was left to itself
-	}
 	return info, err
 }
 
+// queues are what workers take segments from. Large ones, each of which is packed
+// by many threads, wait for each other in a queue and by a worker of their own:
+// nobody else waits for them. A single job does all in its order.
+func (p *packer) queues() (jobs, larges chan *segment) {
+	jobs = make(chan *segment)
+	count := 0
+	for _, s := range p.segments {
+		if s.size > inMemory {
+			count++
+		}
+	}
+	if p.o.Jobs == 1 || count == 0 {
+		return jobs, jobs
+	}
+	return jobs, make(chan *segment, count)
+}
+
 // dispatch hands out the segments in their order, as memory allows.
-func (p *packer) dispatch(ctx context.Context, jobs chan<- *segment) error {
+func (p *packer) dispatch(ctx context.Context, jobs, larges chan<- *segment) error {
 	for _, s := range p.segments {
 		if err := p.ahead.Acquire(ctx, p.weight(s)); err != nil {
 			return err
 		}
-		if s.size > inMemory { // here, where the order is that of writing, or each could wait for the other
-			if err := p.large.Acquire(ctx, 1); err != nil {
-				return err
-			}
+		queue := jobs
+		if s.size > inMemory {
+			queue = larges
 		}
-		if err := send(ctx, jobs, s); err != nil {
+		if err := send(ctx, queue, s); err != nil {
 			return err
 		}
 	}

@@ -172,7 +172,6 @@ func (wk *worker) assemble(ctx context.Context, s *segment) ([]byte, error) {
 
 // large is pack for the segment of one large file, a piece at a time.
 func (wk *worker) large(ctx context.Context, s *segment, store *cache.Store, key cache.Key) error {
-	defer wk.p.large.Release(1)
 	out := &chunker{ctx: ctx, p: wk.p, out: s.out}
 	if r := store.Reader(cache.Segments, key); r != nil {
 		defer r.Close()
@@ -189,12 +188,7 @@ func (wk *worker) large(ctx context.Context, s *segment, store *cache.Store, key
 }
 
 func (wk *worker) packLarge(ctx context.Context, s *segment, out *chunker, keep io.Writer) error {
-	encoder, err := wk.p.takeStreamer()
-	if err != nil {
-		return err
-	}
-	defer func() { wk.p.streamer <- encoder }()
-	enc, err := encoder.stream(ctx, io.MultiWriter(out, keep), min(wk.p.o.Jobs, maxThreads))
+	enc, err := wk.encoder.stream(ctx, io.MultiWriter(out, keep), min(wk.p.o.Jobs, maxThreads))
 	if err != nil {
 		return err
 	}
@@ -218,15 +212,6 @@ func (wk *worker) packLarge(ctx context.Context, s *segment, out *chunker, keep 
 		}
 	}
 	return nil
-}
-
-func (p *packer) takeStreamer() (encoder, error) {
-	select {
-	case e := <-p.streamer:
-		return e, nil
-	default:
-		return p.codec.encoder()
-	}
 }
 
 func (wk *worker) copyItems(ctx context.Context, w io.Writer, s *segment) error {
