@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -401,7 +402,7 @@ func gunzips(t *testing.T) map[string]string {
 	all := map[string]string{"the library": "unexpected EOF"}
 	if path, err := exec.LookPath("igzip"); err == nil {
 		all["igzip"] = "running " + path + ": exit status 1: igzip: Error (null) does not contain a complete gzip file"
-	} else if os.Getenv("CI") != "" {
+	} else if os.Getenv("CI") != "" && (runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64") {
 		t.Error(err)
 	}
 	return all

@@ -64,10 +64,15 @@ type Parameter struct {
 	value int
 }
 
-// The parameters, which zstd.h describes. Of those that are not given, the level
-// decides, and of that the size of what is compressed.
-func Level(n int) Parameter    { return Parameter{100, n} } // ZSTD_c_compressionLevel
-func HashLog(n int) Parameter  { return Parameter{102, n} } // ZSTD_c_hashLog
+// Level is the compression level. With the size of what is compressed it decides
+// on all parameters that are not given.
+func Level(n int) Parameter { return Parameter{100, n} } // ZSTD_c_compressionLevel
+
+// HashLog is the size of the table of positions, as a power of two; of the long
+// one where there are two.
+func HashLog(n int) Parameter { return Parameter{102, n} } // ZSTD_c_hashLog
+
+// ChainLog is the size of the second table, as a power of two.
 func ChainLog(n int) Parameter { return Parameter{103, n} } // ZSTD_c_chainLog
 
 // BlockSplitter is how hard it is tried to cut blocks where the data changes: 1
