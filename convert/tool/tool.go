@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -90,7 +91,17 @@ func (p *Process) Wait(ctx context.Context) error {
 	return p.err
 }
 
+// moment is how long a signal to all processes of a terminal may take to be known
+// here as the end of the context.
+const moment = time.Second
+
 func (p *Process) explain(ctx context.Context, err error) error {
+	if interrupted(err) { // by ^C, of which this process may learn after the program has ended
+		select {
+		case <-ctx.Done():
+		case <-time.After(moment):
+		}
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -100,6 +111,20 @@ func (p *Process) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("running %s: %w: %s", p.Cmd.Path, err, p.stderr.String())
 	}
 	return fmt.Errorf("running %s: %w", p.Cmd.Path, err)
+}
+
+// interrupted tells whether a program was ended by one of the signals that ask for it.
+func interrupted(err error) bool {
+	exit := new(exec.ExitError)
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() {
+		return false
+	}
+	s := status.Signal()
+	return s == syscall.SIGINT || s == syscall.SIGTERM || s == syscall.SIGHUP
 }
 
 // Writer writes to a process that Start has started; Close waits for it.
