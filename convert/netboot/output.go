@@ -36,8 +36,8 @@ type block struct {
 	crc uint32
 }
 
-// parallel is from how many bytes on it pays to hash and to write side by side.
-const parallel = 64 << 10
+// blockSize is up to how many bytes small writes join into one block.
+const blockSize = 64 << 10
 
 func newOutput(name string, f *os.File) *Output {
 	return &Output{f: f, file: File{Name: name}, sum: sha256.New(), table: crc32.MakeTable(crc32.Castagnoli)}
@@ -54,18 +54,8 @@ func (p filePart) Write(b []byte) (int, error) { return p.o.write(b) }
 
 // Write implements io.Writer.
 func (o *Output) Write(p []byte) (int, error) {
-	if len(p) < parallel {
-		o.hash(p)
-		return o.write(p)
-	}
-	hashed := make(chan struct{})
-	go func() {
-		defer close(hashed)
-		o.hash(p)
-	}()
-	n, err := o.write(p)
-	<-hashed
-	return n, err
+	o.hash(p)
+	return o.write(p)
 }
 
 // Fill has a program write the file, by its path, instead of Write, and reads
@@ -116,7 +106,7 @@ func (o *Output) write(p []byte) (int, error) {
 // expect notes what was written; small writes join into one block.
 func (o *Output) expect(p []byte) {
 	last := len(o.blocks) - 1
-	if last >= 0 && o.blocks[last].len+len(p) <= parallel {
+	if last >= 0 && o.blocks[last].len+len(p) <= blockSize {
 		b := &o.blocks[last]
 		b.len += len(p)
 		b.crc = crc32.Update(b.crc, o.table, p)
