@@ -18,12 +18,24 @@ export CGO_ENABLED := 1
 # libzstd is where most of the time goes.
 export CGO_CFLAGS := -g -O3
 
+# The first stage of the nodes, one program for each architecture, embedded in rootcast.
+NODE_ARCHS := amd64 arm64 ppc64le riscv64 s390x
+INITS := $(NODE_ARCHS:%=convert/firststage/bin/rootcast-init-%.gz)
+INIT_SOURCES := $(shell find cmd/rootcast-init $(addprefix convert/,node kmod extract xattrs statelite) -name '*.go' ! -name '*_test.go') go.mod vendor/modules.txt
+
 .PHONY: all install test lint fuzz bench microbench vendor demo clean help
 
 all: ## build bin/rootcast, one static file
 	@hack/setup.sh build
+	@$(MAKE) --no-print-directory $(INITS)
 	@echo 'building bin/rootcast'
 	@hack/alive.sh 'still compiling' go build -ldflags '$(LDFLAGS)' -o bin/rootcast ./cmd/rootcast
+
+convert/firststage/bin/rootcast-init-%.gz: $(INIT_SOURCES)
+	@echo 'building rootcast-init for $*'
+	@CGO_ENABLED=0 GOARCH=$* hack/alive.sh 'still compiling' \
+		go build -ldflags '-s -w' -o '$(@:.gz=)' ./cmd/rootcast-init
+	@gzip -9nf '$(@:.gz=)'
 
 install: ## install bin/rootcast below DESTDIR and PREFIX (/usr/local)
 	@test -x bin/rootcast || $(MAKE) all

@@ -13,6 +13,7 @@ import (
 	"github.com/rootcast/rootcast/convert/pack"
 	"github.com/rootcast/rootcast/convert/rootfs"
 	"github.com/rootcast/rootcast/convert/unpack"
+	"github.com/rootcast/rootcast/convert/xattrs"
 )
 
 // comparer holds what the packed root still owes.
@@ -129,7 +130,7 @@ func (c *comparer) list(body io.Reader, in *rootfs.Inode) error {
 	if err := equalReaders(io.TeeReader(body, &text), in.Open()); err != nil {
 		return err
 	}
-	files, err := unpack.ReadXattrs(&text)
+	files, err := xattrs.Read(&text)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/rootcast/rootcast/convert/netboot"
 	"github.com/rootcast/rootcast/convert/pack"
 	"github.com/rootcast/rootcast/convert/rootfs"
+	"github.com/rootcast/rootcast/convert/statelite"
 )
 
 // ArgumentsLabel is the image label with the kernel arguments that its nodes need.
@@ -27,19 +28,22 @@ const ArgumentsLabel = "io.rootcast.kernel.args"
 
 // Options says what to make of an image.
 type Options struct {
-	Dir      string       // the rootimgdir
-	Boot     string       // how nodes get the root; "": ramdisk for cpio, netroot for all others
-	Method   pack.Method  // "" is cpio
-	Compress pack.Codec   // "" is Auto
-	Level    int          // of the codec; 0: its default
-	Jobs     int          // segments packed side by side; 0: the number of cores
-	Kernel   string       // version, or how it starts; "": the newest
-	Exclude  *exlist.List // what stays out of the root; nil: nothing does
-	Append   string       // kernel arguments after those of the image's label
-	Epoch    *time.Time   // no file of the root is newer; nil: when the image was created
-	Cache    *cache.Store // of what earlier converts made; nil: none
-	Tool     string       // rootcast's version, for the manifest
-	Program  string       // names this program better than its version, on this machine; "": nothing does
+	Dir      string           // the rootimgdir
+	Boot     string           // how nodes get the root; "": ramdisk for cpio, netroot for all others
+	Method   pack.Method      // "" is cpio
+	Compress pack.Codec       // "" is Auto
+	Level    int              // of the codec; 0: its default
+	Jobs     int              // segments packed side by side; 0: the number of cores
+	Kernel   string           // version, or how it starts; "": the newest
+	Exclude  *exlist.List     // what stays out of the root; nil: nothing does
+	Initrd   string           // InitrdBuiltin, InitrdImage or InitrdNone; "": the first
+	First    FirstStage       // what InitrdBuiltin carries
+	State    *statelite.Rules // what of a node outlives its boots; nil: nothing
+	Append   string           // kernel arguments after those of the image's label
+	Epoch    *time.Time       // no file of the root is newer; nil: when the image was created
+	Cache    *cache.Store     // of what earlier converts made; nil: none
+	Tool     string           // rootcast's version, for the manifest
+	Program  string           // names this program better than its version, on this machine; "": nothing does
 
 	Keep int  // versions of the rootimgdir that stay, the new one among them; 0: netboot.DefaultKeep
 	Wait bool // wait for another process that writes the rootimgdir
@@ -155,6 +159,8 @@ type converter struct {
 	tree       *rootfs.Tree
 	kernel     kernel.Kernel
 	kernelFile fs.File // the kernel's file, which the exclude list may drop from the tree
+	support    kernel.Support
+	initrd     initrdPlan
 	manifest   *netboot.Manifest
 }
 
@@ -167,8 +173,8 @@ func (c *converter) inputs(ctx context.Context) string {
 	}
 	o := c.o
 	o.Cache, o.Report, o.Dir, o.Jobs, o.Keep, o.Wait = nil, nil, "", 0, 0, false
-	o.Exclude, o.Epoch, o.Explain = nil, nil, nil
-	text := fmt.Sprintf("%q %s %s %+v %q %v %q", c.img.Name, c.img.Digest, c.img.ID, o, c.o.Exclude.Rules(), c.epoch().UnixNano(), tool)
+	o.Exclude, o.Epoch, o.Explain, o.State = nil, nil, nil, nil
+	text := fmt.Sprintf("%q %s %s %+v %q %v %q %+v", c.img.Name, c.img.Digest, c.img.ID, o, c.o.Exclude.Rules(), c.epoch().UnixNano(), tool, c.o.State)
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
@@ -205,19 +211,7 @@ func (c *converter) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	rules := c.o.Exclude.Rules()
-	if err := finish(c.tree, rules, program, c.o.Boot); err != nil {
-		return err
-	}
-	attributed, err := addXattrs(c.tree, c.o.Method)
-	if err != nil {
-		return err
-	}
-	_, err = c.o.packing().Tool(ctx)
-	if err := errors.Join(checkSizes(c.tree, c.o.Method), err); err != nil {
-		return err
-	}
-	labels := c.img.Config.Config.Labels
+	labels, rules := c.img.Config.Config.Labels, c.o.Exclude.Rules()
 	c.manifest = &netboot.Manifest{
 		Version:   netboot.ManifestVersion,
 		Image:     netboot.Image{Reference: c.img.Name, Digest: c.img.Digest.String(), ID: c.img.ID.String(), Labels: labels},
@@ -230,6 +224,24 @@ func (c *converter) prepare(ctx context.Context) (err error) {
 		Epoch:     c.epoch(),
 		Warnings:  c.tree.Warnings,
 		Tool:      c.o.Tool,
+	}
+	if c.o.State != nil {
+		c.manifest.Statelite = c.o.State.Rules
+		c.manifest.Warnings = append(c.manifest.Warnings, c.o.State.Check(c.tree)...)
+	}
+	if err := c.planInitrd(ctx); err != nil { // while the tree has all that the exclude list drops
+		return err
+	}
+	if err := finish(c.tree, c.manifest); err != nil {
+		return err
+	}
+	attributed, err := addXattrs(c.tree, c.o.Method)
+	if err != nil {
+		return err
+	}
+	_, err = c.o.packing().Tool(ctx)
+	if err := errors.Join(checkSizes(c.tree, c.o.Method), err); err != nil {
+		return err
 	}
 	if warning != "" {
 		c.manifest.Warnings = append(c.manifest.Warnings, warning)
@@ -256,32 +268,55 @@ func (c *converter) epoch() time.Time {
 
 // write makes the files of the version, side by side.
 func (c *converter) write(ctx context.Context, stage *netboot.Stage) error {
-	makers := []struct {
-		name string
-		fill func(context.Context, *netboot.Output) (netboot.File, error)
-	}{
-		{netboot.KernelName, c.writeKernel},
-		{netboot.RootName(c.o.Boot, c.o.Method, c.o.Compress), c.writeRoot},
-	}
-	files := make([]netboot.File, len(makers))
-	g, ctx := errgroup.WithContext(ctx)
-	for i, m := range makers {
-		out, err := stage.Create(m.name)
-		if err != nil {
-			return errors.Join(err, g.Wait())
+	var k, root, first netboot.File
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		k, err = create(stage, netboot.KernelName, func(out *netboot.Output) (netboot.File, error) { return c.writeKernel(gctx, out) })
+		return err
+	})
+	base := make(chan []byte, 1)
+	g.Go(func() error {
+		defer close(base)
+		if c.initrd.tree == nil {
+			return nil
 		}
-		g.Go(func() (err error) {
-			defer func() { err = errors.Join(err, out.Close()) }()
-			files[i], err = m.fill(ctx, out)
-			return err
+		packed, err := c.packFirstStage(gctx, c.initrd.tree)
+		base <- packed
+		return err
+	})
+	g.Go(func() (err error) {
+		root, err = create(stage, netboot.RootName(c.o.Boot, c.o.Method, c.o.Compress), func(out *netboot.Output) (netboot.File, error) {
+			if c.o.Boot == netboot.BootRamdisk && !c.o.bare() {
+				return c.writeRamdisk(gctx, stage, out, base)
+			}
+			return c.writeRoot(gctx, out)
 		})
-	}
+		return err
+	})
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	c.manifest.Files = files
-	c.manifest.Memory = c.memory()
-	return nil
+	c.manifest.Memory = c.memory(packedSize(root))
+	if c.o.Boot == netboot.BootNetroot && c.o.Initrd == InitrdBuiltin {
+		c.manifest.Arguments = strings.TrimSpace(c.manifest.Arguments + " rootcast.digest=sha256:" + root.SHA256)
+	}
+	c.manifest.Files = []netboot.File{k, root}
+	if c.o.Boot == netboot.BootRamdisk || c.o.Initrd == InitrdNone {
+		return nil
+	}
+	first, err := create(stage, netboot.InitrdName, func(out *netboot.Output) (netboot.File, error) { return c.writeInitrd(ctx, out, <-base, root) })
+	c.manifest.Files = append(c.manifest.Files, first)
+	return err
+}
+
+// create has a file of the version filled.
+func create(stage *netboot.Stage, name string, fill func(*netboot.Output) (netboot.File, error)) (_ netboot.File, err error) {
+	out, err := stage.Create(name)
+	if err != nil {
+		return netboot.File{}, err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	return fill(out)
 }
 
 func (c *converter) writeKernel(ctx context.Context, out *netboot.Output) (netboot.File, error) {
@@ -289,31 +324,4 @@ func (c *converter) writeKernel(ctx context.Context, out *netboot.Output) (netbo
 		return netboot.File{}, err
 	}
 	return out.Finish(ctx)
-}
-
-// memory estimates what a node needs. While it unpacks an archive, it holds the
-// packed and the unpacked root; and the unpacked root lies in a tmpfs, which
-// takes at most half of the memory (Documentation/filesystems/tmpfs.rst, "size").
-// Of a file system it holds the packed root, and the pages that it reads.
-func (c *converter) memory() netboot.Memory {
-	const (
-		page   = 4096
-		inode  = 1024      // of tmpfs, with its directory entry
-		kernel = 160 << 20 // the kernel itself and the first programs
-		slack  = 128 << 20 // what a node writes to its root: logs, caches, leases
-	)
-	var root int64
-	seen := map[*rootfs.Inode]bool{}
-	for _, in := range c.tree.All() {
-		if !seen[in] {
-			seen[in] = true
-			root += (in.Size+page-1)/page*page + inode
-		}
-	}
-	packed, _ := c.manifest.Root()
-	if !c.o.Method.IsArchive() {
-		const pages = 256 << 20 // what programs and their data take of the page cache
-		return netboot.Memory{Peak: max(packed.Size+min(root, pages)+slack, 2*packed.Size) + kernel, After: packed.Size}
-	}
-	return netboot.Memory{Peak: max(root+packed.Size, 2*(root+slack)) + kernel, After: root}
 }

@@ -84,7 +84,7 @@ func TestConvertAndVerify(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "out")
 			img := newImage(t, lower, upper)
-			m, err := convert.Convert(t.Context(), img, convert.Options{Dir: dir, Compress: codec, Append: "a=b", Tool: "test"})
+			m, err := convert.Convert(t.Context(), img, convert.Options{Initrd: convert.InitrdNone, Dir: dir, Compress: codec, Append: "a=b", Tool: "test"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,7 +125,7 @@ func TestConvertIsReproducible(t *testing.T) {
 	var manifests []string
 	for _, jobs := range []int{1, 2, 7} {
 		dir := filepath.Join(t.TempDir(), "out")
-		if _, err := convert.Convert(t.Context(), newImage(t, lower, upper), convert.Options{Dir: dir, Jobs: jobs}); err != nil {
+		if _, err := convert.Convert(t.Context(), newImage(t, lower, upper), convert.Options{Initrd: convert.InitrdNone, Dir: dir, Jobs: jobs}); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
@@ -164,15 +164,15 @@ func TestConvertErrorsLeaveTheOldVersion(t *testing.T) {
 		{name: "a link out of the root", layer: lower + "\nlink a ../../etc/shadow", want: `entry "a": hard link to "../../etc/shadow": the name leaves the root`},
 		{name: "a name too long", layer: lower + "\nfile d/" + strings.Repeat("n", 256) + " 0644", want: "the name is longer than Linux takes: 4095 bytes, 255 between two slashes"},
 		{name: "a path too long, by a symlink", layer: lower + longPath(), want: `its path, the symlinks in it followed, is longer than Linux takes: 4095 bytes`},
-		{name: "unknown kernel", layer: lower, o: convert.Options{Kernel: "5.10"}, want: "it has 6.1.0-37-amd64, 6.1.0-9-amd64"},
-		{name: "level out of range", layer: lower, o: convert.Options{Level: 22}, want: "zstd has 1 to 19"},
+		{name: "unknown kernel", layer: lower, o: convert.Options{Initrd: convert.InitrdNone, Kernel: "5.10"}, want: "it has 6.1.0-37-amd64, 6.1.0-9-amd64"},
+		{name: "level out of range", layer: lower, o: convert.Options{Initrd: convert.InitrdNone, Level: 22}, want: "zstd has 1 to 19"},
 		{name: "cancelled", layer: lower, ctx: cancelled, want: "context canceled"},
 		{name: "a link out of nowhere", layer: lower + "\nlink a nothing", want: `hard link to "nothing"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "out")
-			if _, err := convert.Convert(t.Context(), newImage(t, lower), convert.Options{Dir: dir}); err != nil {
+			if _, err := convert.Convert(t.Context(), newImage(t, lower), convert.Options{Initrd: convert.InitrdNone, Dir: dir}); err != nil {
 				t.Fatal(err)
 			}
 			before := snapshot(t, dir)
@@ -241,7 +241,7 @@ func TestVerifyFindsWhatChanged(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "out")
-			m, err := convert.Convert(t.Context(), newImage(t, lower), convert.Options{Dir: dir})
+			m, err := convert.Convert(t.Context(), newImage(t, lower), convert.Options{Initrd: convert.InitrdNone, Dir: dir})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -256,7 +256,7 @@ func TestExclude(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
 	img := newImage(t, lower)
-	o := convert.Options{Dir: dir, Exclude: exlist.New("./boot*", "./etc*", "+./etc/su2", "./big")}
+	o := convert.Options{Initrd: convert.InitrdNone, Dir: dir, Exclude: exlist.New("./boot*", "./etc*", "+./etc/su2", "./big")}
 	m, err := convert.Convert(t.Context(), img, o)
 	if err != nil {
 		t.Fatal(err)
@@ -288,7 +288,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "out")
-			m, err := convert.Convert(t.Context(), newImage(t, lower), convert.Options{Dir: dir})
+			m, err := convert.Convert(t.Context(), newImage(t, lower), convert.Options{Initrd: convert.InitrdNone, Dir: dir})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -352,7 +352,7 @@ func TestDamagedFileSystemIsNotMounted(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
 	img := newImage(t, lower)
-	m, err := convert.Convert(t.Context(), img, convert.Options{Dir: dir})
+	m, err := convert.Convert(t.Context(), img, convert.Options{Initrd: convert.InitrdNone, Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,8 @@
 package convert
 
 import (
-	"context"
+	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -26,15 +25,25 @@ func (o *Options) SetFormat() error {
 	if o.Compress == "" {
 		o.Compress = Auto
 	}
+	if o.Initrd == "" {
+		o.Initrd = InitrdBuiltin
+	}
 	switch {
+	case !slices.Contains(initrdKinds(), o.Initrd):
+		return fmt.Errorf("unknown initrd %q: one of %s", o.Initrd, strings.Join(initrdKinds(), ", "))
 	case o.Boot == "" && o.Method == pack.CPIO:
 		o.Boot = netboot.BootRamdisk
 	case o.Boot == "":
 		o.Boot = netboot.BootNetroot
 	case o.Boot != netboot.BootRamdisk && o.Boot != netboot.BootNetroot:
 		return fmt.Errorf("unknown way to boot %q: one of ramdisk, netroot", o.Boot)
-	case o.Boot == netboot.BootRamdisk && o.Method != pack.CPIO:
-		return fmt.Errorf("a ramdisk is a cpio archive: --method %s needs --boot netroot", o.Method)
+	}
+	switch {
+	case !o.bare():
+	case o.Initrd == InitrdImage:
+		return errors.New("an initrd of the image's own fetches its root, or has it on a disk: it needs --boot netroot")
+	case o.Method != pack.CPIO:
+		return fmt.Errorf("without a first stage the kernel itself unpacks the ramdisk, which must be a cpio archive: --method %s needs --initrd builtin, or --boot netroot", o.Method)
 	}
 	if o.Compress == Auto {
 		return nil
@@ -42,24 +51,25 @@ func (o *Options) SetFormat() error {
 	return o.Method.CheckCodec(o.Compress, o.Level)
 }
 
+// bare tells whether the ramdisk is the root and nothing else.
+func (o *Options) bare() bool { return o.Boot == netboot.BootRamdisk && o.Initrd != InitrdBuiltin }
+
 // loadedByKernel tells whether the kernel must know method and codec; other
 // roots are unpacked by the first stage.
-func (o *Options) loadedByKernel() bool {
-	return o.Boot == netboot.BootRamdisk || !o.Method.IsArchive()
-}
+func (o *Options) loadedByKernel() bool { return o.bare() || !o.Method.IsArchive() }
 
 // chooseCodec asks the kernel's configuration. The warning, if any, is for the manifest.
 func (c *converter) chooseCodec() (warning string, err error) {
+	if c.support, err = c.kernel.Supports(c.tree); err != nil {
+		return "", err
+	}
 	if !c.o.loadedByKernel() {
 		if c.o.Compress == Auto {
 			c.o.Compress = pack.Zstd
 		}
 		return "", c.o.Method.CheckCodec(c.o.Compress, c.o.Level)
 	}
-	support, err := c.kernel.Supports(c.tree)
-	if err != nil {
-		return "", err
-	}
+	support := c.support
 	method := string(c.o.Method)
 	if c.o.Compress != Auto {
 		return "", support.Check(method, string(c.o.Compress))
@@ -116,32 +126,4 @@ func addXattrs(tree *rootfs.Tree, m pack.Method) (files int, err error) {
 		return 0, nil
 	}
 	return files, tree.Put(pack.XattrsName, rootfs.NewText(0o644, list))
-}
-
-// writeRoot packs the root.
-func (c *converter) writeRoot(ctx context.Context, out *netboot.Output) (file netboot.File, err error) {
-	o := pack.Options{
-		Method: c.o.Method, Codec: c.o.Compress, Level: c.o.Level, Jobs: c.o.Jobs, Epoch: c.manifest.Epoch, Cache: c.o.Cache,
-		Progress: func(done, total int64) { c.o.Report.say("packing", done, total) },
-	}
-	var info pack.Info
-	if c.o.Method.IsArchive() {
-		var f io.Writer
-		f, o.Also = out.Parts()
-		info, err = pack.Archive(ctx, f, c.tree, o)
-	} else {
-		err = out.Fill(ctx, func(path string) (err error) {
-			info, err = pack.Image(ctx, path, c.tree, o)
-			return err
-		})
-	}
-	if err != nil {
-		return file, err
-	}
-	if file, err = out.Finish(ctx); err != nil {
-		return file, err
-	}
-	file.Method, file.Compress, file.Level, file.Made = string(c.o.Method), string(c.o.Compress), c.o.Level, info.Made
-	file.Entries, file.Unpacked, file.Segments = info.Entries, info.Unpacked, info.Segments
-	return file, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/rootcast/rootcast/convert/exlist"
 	"github.com/rootcast/rootcast/convert/netboot"
 	"github.com/rootcast/rootcast/convert/rootfs"
+	"github.com/rootcast/rootcast/convert/statelite"
 )
 
 // initPrograms are where an image may keep its first program: the kernel's own
@@ -31,18 +32,27 @@ func FindInit(tree *rootfs.Tree) (string, error) {
 	return "", errNoInit
 }
 
-// finish makes of the image's tree what is packed: without what the exclude
-// rules drop, and in a ramdisk with /init, the program that the kernel starts
-// there, leading to the image's own.
-func finish(tree *rootfs.Tree, exclude []string, program, boot string) error {
-	if len(exclude) > 0 {
-		tree.Prune(exlist.New(exclude...).Drops)
+// finish makes of the image's tree what is packed: without what the exclude rules
+// drop, with the statelite rules, and in a ramdisk without a first stage with
+// /init, the program that the kernel starts there, leading to the image's own.
+func finish(tree *rootfs.Tree, m *netboot.Manifest) error {
+	if len(m.Exclude) > 0 {
+		tree.Prune(exlist.New(m.Exclude...).Drops)
 	}
-	if _, err := fs.Stat(tree, program[1:]); err != nil {
+	if _, err := fs.Stat(tree, m.Init[1:]); err != nil {
 		return fmt.Errorf("the exclude list drops the image's init: %w", err)
 	}
-	if program == "/init" || boot != netboot.BootRamdisk {
+	if len(m.Statelite) > 0 {
+		text, err := (&statelite.Rules{Rules: m.Statelite}).Encode()
+		if err != nil {
+			return err
+		}
+		if err := tree.Put(statelite.Path, rootfs.NewText(0o644, text)); err != nil {
+			return err
+		}
+	}
+	if m.Boot != netboot.BootRamdisk || m.Initrd != nil || m.Init == "/init" {
 		return nil
 	}
-	return tree.Put("init", rootfs.NewSymlink(program[1:]))
+	return tree.Put("init", rootfs.NewSymlink(m.Init[1:]))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/rootcast/rootcast/convert/exlist"
 	"github.com/rootcast/rootcast/convert/image"
 	"github.com/rootcast/rootcast/convert/netboot"
+	"github.com/rootcast/rootcast/convert/statelite"
 )
 
 // TestInputs: each option changes what a version is said to be made of, but
@@ -34,6 +35,10 @@ func TestInputs(t *testing.T) {
 			field.Set(reflect.ValueOf(exlist.New("./x")))
 		case *cache.Store:
 			field.Set(reflect.ValueOf(&cache.Store{}))
+		case FirstStage:
+			field.Set(reflect.ValueOf(FirstStage{CA: []byte("x")}))
+		case *statelite.Rules:
+			field.Set(reflect.ValueOf(&statelite.Rules{Rules: []statelite.Rule{{Path: "/x"}}}))
 		case func(*exlist.Report):
 			field.Set(reflect.ValueOf(func(*exlist.Report) {}))
 		case Report:

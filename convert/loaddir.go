@@ -14,6 +14,7 @@ import (
 	"github.com/rootcast/rootcast/convert/rootfs"
 	"github.com/rootcast/rootcast/convert/spool"
 	"github.com/rootcast/rootcast/convert/unpack"
+	"github.com/rootcast/rootcast/convert/xattrs"
 )
 
 // LoadDir returns the file tree of a rootimgdir's packed root. The contents go
@@ -107,7 +108,7 @@ func restoreXattrs(tree *rootfs.Tree, list string) error {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // it was only read
-	attrs, err := unpack.ReadXattrs(f)
+	attrs, err := xattrs.Read(f)
 	if err != nil {
 		return fmt.Errorf("reading /%s: %w", list, err)
 	}

@@ -44,7 +44,7 @@ func TestMethods(t *testing.T) {
 				needs(t, m)
 				img := newImage(t, capable, upper)
 				dir := filepath.Join(t.TempDir(), "out")
-				o := convert.Options{Dir: dir, Method: m, Compress: codec, Jobs: 1}
+				o := convert.Options{Initrd: convert.InitrdNone, Dir: dir, Method: m, Compress: codec, Jobs: 1}
 				made, err := convert.Convert(t.Context(), img, o)
 				if err != nil {
 					t.Fatal(err)
@@ -97,7 +97,7 @@ func TestVerifyEveryMethod(t *testing.T) {
 		t.Run(string(m), func(t *testing.T) {
 			needs(t, m)
 			dir := filepath.Join(t.TempDir(), "out")
-			made, err := convert.Convert(t.Context(), newImage(t, capable), convert.Options{Dir: dir, Method: m})
+			made, err := convert.Convert(t.Context(), newImage(t, capable), convert.Options{Initrd: convert.InitrdNone, Dir: dir, Method: m})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -123,21 +123,21 @@ func TestAuto(t *testing.T) {
 		compress string // that is chosen
 		err      string
 	}{
-		{lower + config, convert.Options{}, "gzip", ""},
-		{lower + config, convert.Options{Exclude: nil, Method: pack.SquashFS}, "lz4", ""},
-		{lower + config, convert.Options{Method: pack.Tar}, "zstd", ""}, // the first stage unpacks it
-		{lower + config, convert.Options{Boot: "netroot"}, "zstd", ""},
-		{lower + config, convert.Options{Boot: "netroot", Compress: pack.LZ4}, "lz4", ""},
-		{lower + config, convert.Options{Compress: pack.XZ}, "xz", ""},
-		{lower + config, convert.Options{Compress: pack.Zstd}, "", "cannot read cpio compressed by zstd, as its configuration /boot/config-6.1.0-37-amd64 says: use --compress gzip, xz, none"},
-		{lower + config, convert.Options{Method: pack.SquashFS, Compress: pack.XZ}, "", "use --compress lz4"},
-		{lower + config, convert.Options{Method: pack.EROFS}, "", "cannot mount erofs by its configuration"},
-		{lower + config, convert.Options{Boot: "ramdisk", Method: pack.Tar}, "", "a ramdisk is a cpio archive: --method tar needs --boot netroot"},
-		{lower + config, convert.Options{Method: pack.SquashFS, Compress: pack.None}, "", `squashfs cannot be compressed by "none": one of zstd, gzip, xz, lz4`},
-		{lower + config, convert.Options{Boot: "disk"}, "", `unknown way to boot "disk": one of ramdisk, netroot`},
-		{lower + config, convert.Options{Level: 19}, "", "gzip has 1 to 9"},
-		{strings.ReplaceAll(lower, "6.1.0-37", "4.18.0"), convert.Options{Kernel: "4.18"}, "gzip", ""},
-		{strings.ReplaceAll(lower, "6.1.0-37", "4.18.0"), convert.Options{Kernel: "4.18", Method: pack.EROFS}, "", "the kernel 4.18.0-amd64 is too old for erofs: use another --method"},
+		{lower + config, convert.Options{Initrd: convert.InitrdNone}, "gzip", ""},
+		{lower + config, convert.Options{Initrd: convert.InitrdNone, Exclude: nil, Method: pack.SquashFS}, "lz4", ""},
+		{lower + config, convert.Options{Initrd: convert.InitrdNone, Method: pack.Tar}, "zstd", ""}, // the first stage unpacks it
+		{lower + config, convert.Options{Initrd: convert.InitrdNone, Boot: "netroot"}, "zstd", ""},
+		{lower + config, convert.Options{Initrd: convert.InitrdNone, Boot: "netroot", Compress: pack.LZ4}, "lz4", ""},
+		{lower + config, convert.Options{Initrd: convert.InitrdNone, Compress: pack.XZ}, "xz", ""},
+		{lower + config, convert.Options{Initrd: convert.InitrdNone, Compress: pack.Zstd}, "", "cannot read cpio compressed by zstd, as its configuration /boot/config-6.1.0-37-amd64 says: use --compress gzip, xz, none"},
+		{lower + config, convert.Options{Initrd: convert.InitrdNone, Method: pack.SquashFS, Compress: pack.XZ}, "", "use --compress lz4"},
+		{lower + config, convert.Options{Initrd: convert.InitrdNone, Method: pack.EROFS}, "", "cannot mount erofs by its configuration"},
+		{lower + config, convert.Options{Initrd: convert.InitrdNone, Boot: "ramdisk", Method: pack.Tar}, "", "the kernel itself unpacks the ramdisk, which must be a cpio archive: --method tar needs --initrd builtin, or --boot netroot"},
+		{lower + config, convert.Options{Initrd: convert.InitrdNone, Method: pack.SquashFS, Compress: pack.None}, "", `squashfs cannot be compressed by "none": one of zstd, gzip, xz, lz4`},
+		{lower + config, convert.Options{Initrd: convert.InitrdNone, Boot: "disk"}, "", `unknown way to boot "disk": one of ramdisk, netroot`},
+		{lower + config, convert.Options{Initrd: convert.InitrdNone, Level: 19}, "", "gzip has 1 to 9"},
+		{strings.ReplaceAll(lower, "6.1.0-37", "4.18.0"), convert.Options{Initrd: convert.InitrdNone, Kernel: "4.18"}, "gzip", ""},
+		{strings.ReplaceAll(lower, "6.1.0-37", "4.18.0"), convert.Options{Initrd: convert.InitrdNone, Kernel: "4.18", Method: pack.EROFS}, "", "the kernel 4.18.0-amd64 is too old for erofs: use another --method"},
 	} {
 		t.Run(fmt.Sprint(tt.o.Boot, tt.o.Method, tt.o.Compress, tt.compress), func(t *testing.T) {
 			tt.o.Dir = filepath.Join(t.TempDir(), "out")
@@ -166,11 +166,11 @@ func TestAuto(t *testing.T) {
 func TestXattrsCollision(t *testing.T) {
 	t.Parallel()
 	for _, layer := range []string{"file .rootcast/xattrs 0644 x", "file .rootcast 0644 x", "symlink .rootcast etc"} {
-		_, err := convert.Convert(t.Context(), newImage(t, capable, layer), convert.Options{Dir: filepath.Join(t.TempDir(), "out")})
+		_, err := convert.Convert(t.Context(), newImage(t, capable, layer), convert.Options{Initrd: convert.InitrdNone, Dir: filepath.Join(t.TempDir(), "out")})
 		if err == nil || !strings.Contains(err.Error(), "the image has a file /.rootcast") {
 			t.Errorf("%s: %v", layer, err)
 		}
-		if _, err := convert.Convert(t.Context(), newImage(t, capable, layer), convert.Options{Dir: filepath.Join(t.TempDir(), "out"), Method: pack.Tar}); err != nil {
+		if _, err := convert.Convert(t.Context(), newImage(t, capable, layer), convert.Options{Initrd: convert.InitrdNone, Dir: filepath.Join(t.TempDir(), "out"), Method: pack.Tar}); err != nil {
 			t.Errorf("%s in a tar: %v", layer, err)
 		}
 	}
@@ -189,10 +189,10 @@ func TestMissingTools(t *testing.T) {
 		o    convert.Options
 		want string
 	}{
-		{empty, convert.Options{Method: pack.SquashFS}, "tar2sqfs is not installed here: install the package squashfs-tools-ng"},
-		{empty, convert.Options{Method: pack.EROFS}, "mkfs.erofs is not installed here: install the package erofs-utils, 1.8 or newer"},
-		{old, convert.Options{Method: pack.EROFS}, `says "mkfs.erofs 1.5": erofs-utils 1.8 or newer is needed`},
-		{empty, convert.Options{Compress: pack.XZ}, "xz is not installed here: install the package xz-utils (Debian) or xz"},
+		{empty, convert.Options{Initrd: convert.InitrdNone, Method: pack.SquashFS}, "tar2sqfs is not installed here: install the package squashfs-tools-ng"},
+		{empty, convert.Options{Initrd: convert.InitrdNone, Method: pack.EROFS}, "mkfs.erofs is not installed here: install the package erofs-utils, 1.8 or newer"},
+		{old, convert.Options{Initrd: convert.InitrdNone, Method: pack.EROFS}, `says "mkfs.erofs 1.5": erofs-utils 1.8 or newer is needed`},
+		{empty, convert.Options{Initrd: convert.InitrdNone, Compress: pack.XZ}, "xz is not installed here: install the package xz-utils (Debian) or xz"},
 	} {
 		t.Setenv("PATH", tt.path)
 		tt.o.Dir = filepath.Join(t.TempDir(), "out")
@@ -220,7 +220,7 @@ func TestFailingTool(t *testing.T) {
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	for m, want := range map[pack.Method]string{pack.SquashFS: "exit status 3: no space on the moon", pack.EROFS: "exit status 1: broken"} {
 		dir := filepath.Join(t.TempDir(), "out")
-		_, err := convert.Convert(t.Context(), newImage(t, lower), convert.Options{Dir: dir, Method: m, Compress: pack.LZ4})
+		_, err := convert.Convert(t.Context(), newImage(t, lower), convert.Options{Initrd: convert.InitrdNone, Dir: dir, Method: m, Compress: pack.LZ4})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("error %v, want %s", err, want)
 		}
@@ -228,7 +228,7 @@ func TestFailingTool(t *testing.T) {
 			t.Errorf("%s is left: %v", dir, err)
 		}
 	}
-	_, err := convert.Convert(t.Context(), newImage(t, lower), convert.Options{Dir: t.TempDir(), Method: pack.EROFS, Compress: pack.Zstd})
+	_, err := convert.Convert(t.Context(), newImage(t, lower), convert.Options{Initrd: convert.InitrdNone, Dir: t.TempDir(), Method: pack.EROFS, Compress: pack.Zstd})
 	if err == nil || !strings.Contains(err.Error(), "was built without zstd, which --compress zstd takes") {
 		t.Errorf("error %v", err)
 	}
@@ -260,7 +260,7 @@ func TestHugeFile(t *testing.T) {
 	}
 	img := hugeImage(t)
 	dir := filepath.Join(t.TempDir(), "out")
-	_, err := convert.Convert(t.Context(), img, convert.Options{Dir: dir})
+	_, err := convert.Convert(t.Context(), img, convert.Options{Initrd: convert.InitrdNone, Dir: dir})
 	if !errors.Is(err, cpio.ErrTooLarge) || !strings.HasSuffix(err.Error(), fmt.Sprintf(`"/var/huge" has %d bytes: %v; --method tar, squashfs or erofs can carry it`, 4<<30+5, cpio.ErrTooLarge)) {
 		t.Errorf("error %v", err)
 	}
@@ -268,7 +268,7 @@ func TestHugeFile(t *testing.T) {
 		t.Errorf("%s was made: %v", dir, err)
 	}
 	for _, m := range []pack.Method{pack.Tar, pack.SquashFS} {
-		made, err := convert.Convert(t.Context(), img, convert.Options{Dir: dir, Method: m})
+		made, err := convert.Convert(t.Context(), img, convert.Options{Initrd: convert.InitrdNone, Dir: dir, Method: m})
 		if err != nil {
 			t.Fatal(err)
 		}

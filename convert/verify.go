@@ -40,7 +40,7 @@ func VerifyTree(ctx context.Context, dir string, m *netboot.Manifest, img *image
 	if err != nil {
 		return err
 	}
-	if err := finish(tree, m.Exclude, m.Init, m.Boot); err != nil {
+	if err := finish(tree, m); err != nil {
 		return err
 	}
 	f, root, err := packedRoot(ctx, dir, m)
@@ -83,6 +83,9 @@ func packedRoot(ctx context.Context, dir string, m *netboot.Manifest) (f netboot
 		return f, root, errors.New("manifest names no packed root")
 	}
 	root.Path = filepath.Join(dir, f.Name)
+	if f.Root != nil {
+		root.InRamdisk, root.Offset = true, f.Root.Offset
+	}
 	if root.Method, err = pack.ParseMethod(f.Method); err != nil {
 		return f, root, fmt.Errorf("%s: %w", f.Name, err)
 	}

@@ -8,4 +8,4 @@ if [ -d .cache/demo/store ] && [ -x bin/rootcast ]; then
   bin/rootcast rmi --quiet --root .cache/demo/store --all --force >/dev/null 2>&1 || true
   bin/rootcast prune --quiet --root .cache/demo/store --all >/dev/null 2>&1 || true
 fi
-rm -rf bin .bin .cache
+rm -rf bin .bin .cache convert/firststage/bin/rootcast-init-*

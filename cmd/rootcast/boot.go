@@ -56,6 +56,8 @@ type bootCmd struct {
 	accel, network       string
 	expect               string
 	timeout              time.Duration
+
+	server rootServer // of what a netroot node fetches
 }
 
 func newBootCommand(e *env) *cli.Command {
@@ -68,7 +70,7 @@ func newBootCommand(e *env) *cli.Command {
 		&cli.StringFlag{Name: "expect", Usage: "wait for `TEXT` on the console instead of showing it to a person", Destination: &c.expect},
 		&cli.DurationFlag{Name: "timeout", Usage: "stop the machine after `TIME` (default: 10m with --expect, else never)", Destination: &c.timeout},
 		&cli.IntFlag{Name: "ssh-port", Usage: "let `PORT` of 127.0.0.1 lead to the node's port 22", Destination: &c.sshPort},
-		&cli.StringFlag{Name: "network", Usage: "`KIND`: isolated, or user to let the node reach this host and beyond", Value: string(qemu.Isolated), Destination: &c.network},
+		&cli.StringFlag{Name: "network", Usage: "`KIND`: isolated, or user to let the node reach this host and beyond", DefaultText: "isolated; user for netroot, whose root this host serves", Destination: &c.network},
 		&cli.StringFlag{Name: "accel", Usage: "run the node by `KIND`: auto, kvm or tcg (software emulation)", Value: "auto", Destination: &c.accel},
 	}
 	flags = append(flags, c.make.flags()...)
@@ -101,7 +103,8 @@ func (c *bootCmd) run(ctx context.Context, args []string) (err error) {
 	} else if c.make.changed() {
 		return usageErrorf("%s is made already; --platform, --kernel and how to pack go with an IMAGE", dir)
 	}
-	if err := c.load(&m, dir, memory); err != nil {
+	defer func() { err = errors.Join(err, c.server.close()) }()
+	if err := c.load(ctx, &m, dir, memory); err != nil {
 		return err
 	}
 	if err := c.accelerate(ctx, &m); err != nil {
@@ -133,7 +136,7 @@ func (c *bootCmd) machine(ctx context.Context) (qemu.Machine, error) {
 		return m, usageErrorf("--ssh-port %d: ports are 1 to 65535", c.sshPort)
 	case c.timeout < 0:
 		return m, usageErrorf("--timeout %s: it cannot have run out before the start", c.timeout)
-	case m.Network != qemu.Isolated && m.Network != qemu.User:
+	case m.Network != "" && m.Network != qemu.Isolated && m.Network != qemu.User:
 		return m, usageErrorf("--network %q: there are %s and %s", c.network, qemu.Isolated, qemu.User)
 	case c.accel != "auto" && c.accel != string(qemu.KVM) && c.accel != string(qemu.TCG):
 		return m, usageErrorf("--accel %q: there are auto, kvm and tcg", c.accel)
@@ -194,7 +197,7 @@ func (c *bootCmd) convert(ctx context.Context, name string) (dir string, remove 
 }
 
 // load completes m with what lies in a rootimgdir.
-func (c *bootCmd) load(m *qemu.Machine, dir string, memory int) error {
+func (c *bootCmd) load(ctx context.Context, m *qemu.Machine, dir string, memory int) error {
 	version := netboot.Current(dir) // for all files, even if another is published meanwhile
 	made, err := netboot.ReadManifest(version)
 	if err != nil {
@@ -207,11 +210,20 @@ func (c *bootCmd) load(m *qemu.Machine, dir string, memory int) error {
 	if m.Kernel, err = bootFile(version, made, netboot.KernelName); err != nil {
 		return fmt.Errorf("booting %s: %w", dir, err)
 	}
-	if made.Boot != netboot.BootRamdisk {
-		return fmt.Errorf("booting %s: it is for %s, whose first stage this rootcast does not have yet; convert with --boot ramdisk", dir, made.Boot)
+	initrd := netboot.RamdiskName
+	if made.Boot == netboot.BootNetroot {
+		initrd = netboot.InitrdName
 	}
-	if m.Initrd, err = bootFile(version, made, netboot.RamdiskName); err != nil {
+	if m.Initrd, err = bootFile(version, made, initrd); err != nil {
 		return fmt.Errorf("booting %s: %w", dir, err)
+	}
+	if made.Boot == netboot.BootNetroot {
+		if err := c.offerRoot(ctx, m, version, made); err != nil {
+			return fmt.Errorf("booting %s: %w", dir, err)
+		}
+	}
+	if m.Network == "" {
+		m.Network = qemu.Isolated
 	}
 	m.CommandLine = strings.TrimSpace(made.Arguments + " " + m.CommandLine)
 	switch m.Memory = memory; {
@@ -356,7 +368,7 @@ func isRootimgdir(arg string) bool {
 // changed tells whether any flag differs from its default.
 func (m *makeFlags) changed() bool {
 	return m.platform+m.kernel+m.append != "" || m.boot != "" || m.method != string(pack.CPIO) || m.compress != string(convert.Auto) ||
-		m.level != 0 || m.jobs != 0 || len(m.exlists.Value()) > 0 || m.limit.set
+		m.level != 0 || m.jobs != 0 || len(m.exlists.Value()) > 0 || m.limit.set || m.first.changed()
 }
 
 // parseMemory returns MiB; 0 for none given.

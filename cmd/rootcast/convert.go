@@ -52,6 +52,7 @@ type makeFlags struct {
 	level, jobs                      int
 	kernel, append                   string
 	exlists                          cli.StringSlice
+	first                            firstStageFlags
 	cache                            cacheFlags
 	limit                            layerLimit
 }
@@ -67,7 +68,7 @@ func (m *makeFlags) flags() []cli.Flag {
 		&cli.StringFlag{Name: "kernel", Usage: "take kernel `VERSION`, or the newest that starts so (default: the newest)", Destination: &m.kernel},
 		&cli.StringSliceFlag{Name: "exlist", Usage: "leave out what the exclude list in `FILE` names, in xCAT's syntax; may be repeated", Destination: &m.exlists},
 		m.limit.flag(),
-	}, m.cache.flags()...)
+	}, append(m.first.flags(), m.cache.flags()...)...)
 }
 
 // options checks the flags.
@@ -85,6 +86,9 @@ func (m *makeFlags) options(e *env, dir string) (convert.Options, error) {
 	}
 	epoch, err := e.sourceDateEpoch()
 	if err != nil {
+		return convert.Options{}, err
+	}
+	if err := m.first.set(&o); err != nil {
 		return convert.Options{}, err
 	}
 	store, err := m.cache.open(e)
@@ -105,9 +109,9 @@ func (m *makeFlags) format() (convert.Options, error) {
 			return convert.Options{}, usageErrorf("--compress: %v, or auto", err)
 		}
 	}
-	o := convert.Options{Boot: m.boot, Method: method, Compress: codec, Level: m.level}
+	o := convert.Options{Boot: m.boot, Method: method, Compress: codec, Level: m.level, Initrd: m.first.initrd}
 	if err := o.SetFormat(); err != nil {
-		return convert.Options{}, usageErrorf("--boot, --method, --compress and --level: %v", err)
+		return convert.Options{}, usageErrorf("--boot, --method, --compress, --level and --initrd: %v", err)
 	}
 	return o, nil
 }

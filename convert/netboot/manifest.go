@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rootcast/rootcast/convert/pack"
+	"github.com/rootcast/rootcast/convert/statelite"
 )
 
 // The names of files in a rootimgdir; they are xCAT's where xCAT has one.
@@ -17,6 +18,7 @@ const (
 	ManifestName = "manifest.json"
 	KernelName   = "kernel"
 	RamdiskName  = "ramdisk.img"
+	InitrdName   = "initrd-stateless.gz"
 )
 
 // ManifestVersion is the format that this package writes and reads.
@@ -26,20 +28,22 @@ const ManifestVersion = 1
 // no time and no place of the machine that made it: the same image and options
 // give the same bytes.
 type Manifest struct {
-	Version   int        `json:"version"` // ManifestVersion
-	Image     Image      `json:"image"`
-	Platform  string     `json:"platform"` // OS/ARCH[/VARIANT]
-	Boot      string     `json:"boot"`     // BootRamdisk or BootNetroot
-	Kernel    Kernel     `json:"kernel"`
-	Init      string     `json:"init"`              // what runs first, a path in the image
-	Arguments string     `json:"arguments"`         // kernel arguments
-	Exclude   []string   `json:"exclude,omitempty"` // the rules of what stayed out of the root
-	Epoch     time.Time  `json:"epoch"`             // no file of the root is newer
-	Memory    Memory     `json:"memory"`
-	Files     []File     `json:"files"`
-	Xattrs    *XattrList `json:"xattrs,omitempty"` // of a cpio root; all other formats carry them themselves
-	Warnings  []string   `json:"warnings,omitempty"`
-	Tool      string     `json:"tool"` // rootcast's version
+	Version   int              `json:"version"` // ManifestVersion
+	Image     Image            `json:"image"`
+	Platform  string           `json:"platform"` // OS/ARCH[/VARIANT]
+	Boot      string           `json:"boot"`     // BootRamdisk or BootNetroot
+	Kernel    Kernel           `json:"kernel"`
+	Init      string           `json:"init"`                // what runs first in the root, a path in the image
+	Initrd    *Initrd          `json:"initrd,omitempty"`    // the first stage; nil: the kernel starts Init itself
+	Arguments string           `json:"arguments"`           // kernel arguments
+	Exclude   []string         `json:"exclude,omitempty"`   // the rules of what stayed out of the root
+	Statelite []statelite.Rule `json:"statelite,omitempty"` // what of a node outlives its boots
+	Epoch     time.Time        `json:"epoch"`               // no file of the root is newer
+	Memory    Memory           `json:"memory"`
+	Files     []File           `json:"files"`
+	Xattrs    *XattrList       `json:"xattrs,omitempty"` // of a cpio root; all other formats carry them themselves
+	Warnings  []string         `json:"warnings,omitempty"`
+	Tool      string           `json:"tool"` // rootcast's version
 }
 
 // Image is the image that was converted.
@@ -63,6 +67,14 @@ type Memory struct {
 	After int64 `json:"after"` // held by the root file system once it is up
 }
 
+// Initrd is what the first stage carries.
+type Initrd struct {
+	Kind     string   `json:"kind"` // builtin, image
+	Modules  []string `json:"modules,omitempty"`
+	Firmware []string `json:"firmware,omitempty"`
+	Unpacked int64    `json:"unpacked,omitempty"` // bytes that it takes of a node's memory until the root is there
+}
+
 // File is one file of the rootimgdir.
 type File struct {
 	Name   string `json:"name"`
@@ -77,6 +89,14 @@ type File struct {
 	Unpacked int64          `json:"unpacked,omitempty"` // bytes before compression
 	Segments []pack.Segment `json:"segments,omitempty"`
 	Made     string         `json:"made,omitempty"` // the tool and version that made a file system
+	Root     *RootPart      `json:"root,omitempty"` // where it lies in a ramdisk that a first stage unpacks; nil: it is the file
+}
+
+// RootPart is the packed root in a ramdisk: members of an archive, see package ramdisk.
+type RootPart struct {
+	Offset int64  `json:"offset"` // of the members, in the file
+	Size   int64  `json:"size"`   // bytes of the packed root
+	SHA256 string `json:"sha256"` // of the packed root
 }
 
 // XattrList says where a root lists its extended attributes, in the format of

@@ -74,6 +74,16 @@ func (s *Stage) Create(name string) (*Output, error) {
 	return out, nil
 }
 
+// Scratch makes an empty file beside those of the new version, for a tool to
+// write to. The caller removes it.
+func (s *Stage) Scratch() (path string, err error) {
+	f, err := os.CreateTemp(s.temp, tempPrefix)
+	if err != nil {
+		return "", err
+	}
+	return f.Name(), f.Close()
+}
+
 // Abort drops what was not published and gives the lock back. After Publish it
 // does only the latter; calling it again does nothing.
 func (s *Stage) Abort() error {

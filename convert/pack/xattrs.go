@@ -8,10 +8,11 @@ import (
 	"strings"
 
 	"github.com/rootcast/rootcast/convert/rootfs"
+	"github.com/rootcast/rootcast/convert/xattrs"
 )
 
 // XattrsName is the file of a cpio root that lists its extended attributes.
-const XattrsName = ".rootcast/xattrs"
+const XattrsName = xattrs.Name
 
 // Xattrs lists the extended attributes of all files as "getfattr --dump" does,
 // so that "setfattr -h --restore" in the unpacked root gives them back, and

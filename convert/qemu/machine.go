@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
+	"strings"
 )
 
 // Accel names what runs the guest's code.
@@ -55,6 +56,9 @@ type Machine struct {
 	Accel Accel
 	// Network is Isolated or User; the default is Isolated.
 	Network Network
+	// Disks are raw files that the guest sees as virtio disks, in this order, and
+	// may write to.
+	Disks []string
 	// SSHPort, if not 0, is the port of the host's 127.0.0.1 that leads to the
 	// guest's port 22.
 	SSHPort int
@@ -98,6 +102,11 @@ func (m Machine) args(serial string) ([]string, error) {
 		nic += ",romfile="
 	}
 	args = append(args, "-device", "virtio-rng-"+a.bus, "-netdev", m.netdev(), "-device", nic)
+	for i, disk := range m.Disks {
+		// A comma in a path is doubled, as in all of QEMU's lists.
+		args = append(args, "-drive", fmt.Sprintf("if=none,id=disk%d,format=raw,file=%s", i, strings.ReplaceAll(disk, ",", ",,")),
+			"-device", fmt.Sprintf("virtio-blk-%s,drive=disk%d", a.bus, i))
+	}
 	// Unlike most of QEMU's values these three are taken as they stand: a comma
 	// in a path must not be doubled.
 	args = append(args, "-kernel", m.Kernel)

@@ -1,14 +1,17 @@
 package unpack
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 
 	"github.com/rootcast/rootcast/convert/ctxio"
 	"github.com/rootcast/rootcast/convert/pack"
+	"github.com/rootcast/rootcast/convert/ramdisk"
 )
 
 // Entry is one name of a packed root.
@@ -34,6 +37,11 @@ type Root struct {
 	Path   string
 	Method pack.Method
 	Codec  pack.Codec
+	// InRamdisk says that Path is a ramdisk, which holds the root as members from
+	// Offset on (package ramdisk).
+	InRamdisk bool
+	Offset    int64
+	TempDir   string // for a file system out of a ramdisk; "": the system's
 	// Count, where it is set, is told of the bytes that were read of the archive,
 	// or of the files in a file system.
 	Count func(n int)
@@ -49,9 +57,9 @@ func (r Root) Walk(ctx context.Context, f func(*Entry) error) error {
 	case pack.CPIO, pack.Tar:
 		return r.walkArchive(ctx, f)
 	case pack.SquashFS:
-		return r.walkSquashFS(ctx, f)
+		return r.withFile(ctx, func(r Root) error { return r.walkSquashFS(ctx, f) })
 	case pack.EROFS:
-		return r.walkEROFS(ctx, f)
+		return r.withFile(ctx, func(r Root) error { return r.walkEROFS(ctx, f) })
 	}
 	return fmt.Errorf("no packed root has the method %q", r.Method)
 }
@@ -62,7 +70,7 @@ func (r Root) walkArchive(ctx context.Context, f func(*Entry) error) (err error)
 		return err
 	}
 	defer file.Close() //nolint:errcheck // it was only read
-	plain, err := r.Codec.Decoder(ctxio.NewReader(ctx, file, nil))
+	plain, err := r.Codec.Decoder(ctxio.NewReader(ctx, r.packed(file), nil))
 	if err != nil {
 		return fmt.Errorf("decompressing: %w", err)
 	}
@@ -72,6 +80,37 @@ func (r Root) walkArchive(ctx context.Context, f func(*Entry) error) (err error)
 		return walkTar(counted, f)
 	}
 	return walkCPIO(counted, f)
+}
+
+// packed reads the root's own bytes.
+func (r Root) packed(file *os.File) io.Reader {
+	if !r.InRamdisk {
+		return file
+	}
+	const piece = 1 << 20
+	return ramdisk.NewReader(bufio.NewReaderSize(io.NewSectionReader(file, r.Offset, math.MaxInt64-r.Offset), piece))
+}
+
+// withFile calls f with a root that is a file by itself, for tools that take no other.
+func (r Root) withFile(ctx context.Context, f func(Root) error) (err error) {
+	if !r.InRamdisk {
+		return f(r)
+	}
+	file, err := os.Open(r.Path)
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	temp, err := os.CreateTemp(r.TempDir, "rootcast-root-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, temp.Close(), os.Remove(temp.Name())) }()
+	if _, err := io.Copy(temp, ctxio.NewReader(ctx, r.packed(file), nil)); err != nil {
+		return fmt.Errorf("copying the root out of the ramdisk: %w", err)
+	}
+	r.Path, r.InRamdisk = temp.Name(), false
+	return f(r)
 }
 
 // errTrailing is an archive with something behind its end.

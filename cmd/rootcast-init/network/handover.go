@@ -1,0 +1,119 @@
+package network
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+// HandOver writes below root what lets the booted system's network manager go on
+// with the address, so that the link does not drop. The new root is mounted there
+// and root/run is what its /run will be. Only the managers that the image has get
+// files:
+//
+//   - systemd-networkd: run/systemd/network/zz-rootcast-NAME.network, which asks for
+//     the same lease. It comes last of all names, so any file of the image that
+//     matches the interface wins. Such files get a drop-in below
+//     run/systemd/network/FILE.d that adds KeepConfiguration=yes and
+//     ClientIdentifier=mac where they say neither: networkd then keeps the
+//     address while it applies them, and is the same client to the server.
+//     Files that generators write later, as netplan does, are not known here.
+//   - NetworkManager: a profile in run/NetworkManager/system-connections, and the
+//     state file by which it knows that the device is already up with it. If the
+//     image has a profile for the interface, the state names that one instead.
+//     Bonds and VLANs get neither: NetworkManager leaves alone what others made.
+//   - ifupdown: with dhclient the lease in its own format, which it asks to keep;
+//     otherwise the entry in run/network/ifstate that says the interface is
+//     done, so that nothing sets it up again.
+//   - etc/resolv.conf where it is missing, empty, or points to nowhere. A link into
+//     /run is some service's, and stays.
+//
+// Physical interfaces are known by hardware address, since udev may rename them.
+// No link of the image leads a write out of root. The error joins what could not
+// be written; the rest is.
+func (l *Lease) HandOver(root string) error {
+	r, err := os.OpenRoot(root)
+	if err != nil {
+		return fmt.Errorf("handing the network over: %w", err)
+	}
+	h := &handover{root: r, lease: l}
+	if h.has("usr/lib/systemd/systemd-networkd", "lib/systemd/systemd-networkd") {
+		h.networkd()
+	}
+	if h.has("usr/sbin/NetworkManager", "usr/bin/NetworkManager", "sbin/NetworkManager") {
+		h.networkManager()
+	}
+	if h.has("sbin/ifup", "usr/sbin/ifup") {
+		h.ifupdown()
+	}
+	h.resolvConf()
+	return errors.Join(append(h.errs, r.Close())...)
+}
+
+// handover collects what goes wrong: one manager's trouble is not another's.
+type handover struct {
+	root  *os.Root
+	lease *Lease
+	errs  []error
+}
+
+// has tells whether the image has one of the files, or a link of that name.
+func (h *handover) has(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		_, err := h.root.Lstat(name)
+		return err == nil
+	})
+}
+
+// write makes a file anew, with its directories. A link in its place is replaced,
+// not followed.
+func (h *handover) write(name string, mode fs.FileMode, content []byte) {
+	if err := h.try(name, mode, content); err != nil {
+		h.errs = append(h.errs, fmt.Errorf("handing the network over: writing /%s: %w", name, err))
+	}
+}
+
+func (h *handover) try(name string, mode fs.FileMode, content []byte) error {
+	if err := h.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	if err := h.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := h.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	// The caller's umask is none of these files' business.
+	return errors.Join(err, f.Chmod(mode), f.Close())
+}
+
+// resolvConf writes etc/resolv.conf where the image has none of use.
+func (h *handover) resolvConf() {
+	const name = "etc/resolv.conf"
+	if len(h.lease.DNS) == 0 {
+		return
+	}
+	if target, err := h.root.Readlink(name); err == nil {
+		if !path.IsAbs(target) {
+			target = path.Join("/etc", target)
+		}
+		if target = path.Clean(target); strings.HasPrefix(target, "/run/") || strings.HasPrefix(target, "/var/run/") {
+			return
+		}
+		if _, err := h.root.Lstat(strings.TrimPrefix(target, "/")); err == nil {
+			return // somewhere in the image; an absolute link is not followed below
+		}
+	}
+	content, err := h.root.ReadFile(name)
+	if err == nil && len(bytes.TrimSpace(content)) > 0 {
+		return
+	}
+	h.write(name, 0o644, h.lease.ResolvConf())
+}

@@ -1,0 +1,425 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/rootcast/rootcast/convert/netboot"
+	"github.com/rootcast/rootcast/convert/qemu"
+)
+
+// TestFirstStage boots one small image in every way that a node may get its
+// root, each up to the login prompt, and looks into the node.
+func TestFirstStage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it installs a distribution and boots it a dozen times; not with -short")
+	}
+	for _, program := range []string{"mmdebstrap", "qemu-system-x86_64", "mkfs.ext4"} {
+		if _, err := exec.LookPath(program); err != nil {
+			skip(t, "there is no "+program+"; hack/setup.sh test installs it")
+		}
+	}
+	erofs, err := filepath.Abs(filepath.Join("..", "..", ".cache", "erofs", "bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", erofs+string(os.PathListSeparator)+os.Getenv("PATH"))
+	n := &nodeTest{T: t, dir: t.TempDir()}
+	n.rootcast("bootstrap", "-t", "localhost/base:1", "debian:bookworm")
+	n.Cleanup(func() { n.rootcastAtEnd("rmi", "--all", "--force") })
+	n.rootcast("build", "-t", "localhost/small:1", "--build-arg", "BASE=localhost/base:1", filepath.Join("testdata", "boot"))
+	t.Run("ways", func(t *testing.T) { // all of them end before the image goes
+		for _, w := range ways(newAuthority(t), newAuthority(t)) {
+			t.Run(w.name, func(t *testing.T) {
+				t.Parallel()
+				w.try(t, n)
+			})
+		}
+		t.Run("state", func(t *testing.T) {
+			t.Parallel()
+			stateSurvives(t, n)
+		})
+	})
+}
+
+// way is one way to boot.
+type way struct {
+	name    string
+	convert []string                                                   // how the image is converted
+	serve   func(t *testing.T, dir string, root netboot.File) []string // the URLs of the root; nil: it is in the ramdisk
+	append  string                                                     // more kernel arguments
+	refused string                                                     // what the first stage says instead of booting
+	checks  []nodeCheck
+}
+
+// Checks of a node that is up.
+func onTmpfs() nodeCheck   { return nodeCheck{"root", "findmnt -no FSTYPE /", `^tmpfs$`} }
+func onOverlay() nodeCheck { return nodeCheck{"root", "findmnt -no FSTYPE /", `^overlay$`} }
+func capabilities() nodeCheck {
+	return nodeCheck{"capabilities", "getcap -r /usr/bin /bin", `^/(usr/)?bin/ping cap_net_raw=ep$`}
+}
+
+func everywhere() []nodeCheck {
+	return []nodeCheck{
+		{"units", "systemctl --failed --no-legend --plain; echo none", `^none$`},
+		{"log", "grep -c 'rootcast: .*starting /' /run/rootcast/init.log", `^1$`},
+		{"pivot", "unshare -m sh -c 'mount -t tmpfs t /mnt && mkdir /mnt/old && pivot_root /mnt /mnt/old && echo pivot''ed'", `^pivoted$`},
+		{"setuid", "stat -c '%a %U' /bin/su", `^4755 root$`},
+		{"initrd is gone", "ls -d /sysroot /rootcast 2>&1 | grep -c 'No such'", `^2$`},
+	}
+}
+
+// keptLease: the address is the boot's, and the link did not drop since.
+func keptLease() nodeCheck {
+	return nodeCheck{"address", "ip -4 -o addr show scope global; networkctl --no-pager --no-legend | cat", `10\.0\.2\.15/24[\s\S]*ether +routable +configured`}
+}
+
+func ways(ours, others authority) []way {
+	netroot := func(method ...string) []string { return append([]string{"--boot", "netroot", "--method"}, method...) }
+	return []way{
+		{name: "ramdisk cpio", convert: []string{"--method", "cpio"}, checks: []nodeCheck{onTmpfs(), capabilities()}},
+		{name: "ramdisk squashfs", convert: []string{"--boot", "ramdisk", "--method", "squashfs"}, checks: []nodeCheck{onOverlay(), capabilities()}},
+		{name: "cpio", convert: netroot("cpio"), serve: serveHTTP, checks: []nodeCheck{onTmpfs(), capabilities(), keptLease()}},
+		{name: "squashfs", convert: netroot("squashfs"), serve: serveHTTP, checks: []nodeCheck{onOverlay(), capabilities()}},
+		{name: "erofs", convert: netroot("erofs"), serve: serveHTTP, append: "rootcast.zram=256M", checks: []nodeCheck{
+			onOverlay(), capabilities(), {"zram", "findmnt -no SOURCE /run/rootcast/upper", `^/dev/zram\d$`},
+		}},
+		{name: "tar", convert: netroot("tar"), serve: serveHTTP, checks: []nodeCheck{onTmpfs(), capabilities()}},
+		{name: "registry", convert: netroot("squashfs"), serve: serveRegistry, checks: []nodeCheck{onOverlay()}},
+		{name: "https", convert: netroot("squashfs", "--ca-cert", ours.path), serve: serveTLS(ours), checks: []nodeCheck{onOverlay()}},
+		{name: "fail-over", convert: netroot("cpio"), serve: serveHalf, checks: []nodeCheck{onTmpfs()}},
+		{name: "flipped bit", convert: netroot("cpio"), serve: serveFlipped, refused: `has sha256 [0-9a-f]{64}, expected`},
+		{name: "not trusted", convert: netroot("cpio", "--ca-cert", others.path), serve: serveTLS(ours), refused: `certificate`},
+		{name: "not there", convert: netroot("cpio"), serve: serveNothing, refused: `404`},
+		{name: "no url", convert: netroot("cpio"), refused: `no imgurl= on the kernel command line`},
+	}
+}
+
+func (w way) try(t *testing.T, n *nodeTest) {
+	dir := t.TempDir()
+	sub := &nodeTest{T: t, dir: n.dir}
+	args := append([]string{"convert", "--rootimgdir", dir}, w.convert...)
+	sub.rootcast(append(args, "localhost/small:1")...)
+	sub.rootcast("verify", dir)
+	m, err := netboot.ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := startGuest(t, dir, m, w.urls(t, dir, m)+" "+w.append, nil)
+	if w.refused != "" {
+		g.refuses(w.refused)
+		return
+	}
+	g.login()
+	for _, c := range append(everywhere(), w.checks...) {
+		g.check(c)
+	}
+}
+
+func (w way) urls(t *testing.T, dir string, m *netboot.Manifest) string {
+	if w.serve == nil {
+		return ""
+	}
+	root, ok := m.Root()
+	if !ok {
+		t.Fatal("the manifest names no root")
+	}
+	return "imgurl=" + strings.Join(w.serve(t, dir, root), ",")
+}
+
+// guest is a node that boots.
+type guest struct {
+	*testing.T
+	*qemu.Session
+	ctx     context.Context //nolint:containedctx // of the test
+	console *lockedBuffer
+}
+
+func startGuest(t *testing.T, dir string, m *netboot.Manifest, line string, disks []string) *guest {
+	t.Helper()
+	initrd := netboot.RamdiskName
+	if m.Boot == netboot.BootNetroot {
+		initrd = netboot.InitrdName
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	t.Cleanup(cancel)
+	g := &guest{T: t, ctx: ctx, console: &lockedBuffer{}}
+	var err error
+	g.Session, err = qemu.Start(ctx, qemu.Machine{
+		Arch: "amd64", Kernel: filepath.Join(dir, netboot.KernelName), Initrd: filepath.Join(dir, initrd), Disks: disks,
+		CommandLine: m.Arguments + " " + line, Memory: qemu.MemoryFor(m.Memory.Peak), CPUs: 2, Network: qemu.User,
+	}, qemu.Options{Output: g.console})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		g.Close()
+		if t.Failed() {
+			t.Logf("the console's end:\n%s", tail(g.console.String(), 6000))
+		}
+	})
+	return g
+}
+
+func (g *guest) await(text string) {
+	g.Helper()
+	if err := g.Expect(g.ctx, text); err != nil {
+		g.Fatalf("waiting for %q: %v", text, err)
+	}
+}
+
+func (g *guest) send(text string) {
+	g.Helper()
+	if err := g.Send(text); err != nil {
+		g.Fatal(err)
+	}
+}
+
+func (g *guest) login() {
+	g.Helper()
+	g.await("login:")
+	g.send("root\n")
+	g.await("#")
+	g.send("export TERM=dumb PS1= PS2=; stty -echo; systemctl is-system-running --wait; echo 'rea''dy'\n")
+	g.await("ready\n")
+}
+
+// run returns what a command printed.
+func (g *guest) run(name, command string) string {
+	g.Helper()
+	before := len(g.console.String())
+	g.send(command + "; echo 'end ''of " + name + "'\n")
+	g.await("end of " + name + "\n")
+	return g.console.String()[before:]
+}
+
+func (g *guest) check(c nodeCheck) {
+	g.Helper()
+	if said := g.run(c.name, c.run); !regexp.MustCompile(`(?m)` + c.want).MatchString(said) {
+		g.Errorf("%s: %s said %q, want %s", c.name, c.run, said, c.want)
+	}
+}
+
+// refuses waits until the first stage says why it goes no further, and that it was not going further.
+func (g *guest) refuses(why string) {
+	g.Helper()
+	g.await("THE NODE DOES NOT BOOT")
+	g.await("\n")
+	said := g.console.String()
+	if !regexp.MustCompile(`THE NODE DOES NOT BOOT: .*` + why).MatchString(said) {
+		g.Errorf("it said another reason than %s", why)
+	}
+	if strings.Contains(said, "rootcast: starting") {
+		g.Error("it started the root nevertheless")
+	}
+}
+
+// hostURL is a server of this test as the guest reaches it.
+func hostURL(t *testing.T, s *httptest.Server, path string) string {
+	t.Helper()
+	scheme, address, _ := strings.Cut(s.URL, "://")
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%s://%s/%s", scheme, net.JoinHostPort(hostInGuest, port), path)
+}
+
+func serve(t *testing.T, h http.Handler) *httptest.Server {
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func serveHTTP(t *testing.T, dir string, root netboot.File) []string {
+	return []string{hostURL(t, serve(t, http.FileServer(http.Dir(dir))), root.Name)}
+}
+
+func serveNothing(t *testing.T, _ string, root netboot.File) []string {
+	return []string{hostURL(t, serve(t, http.NotFoundHandler()), root.Name)}
+}
+
+// serveHalf has a first server that dies halfway.
+func serveHalf(t *testing.T, dir string, root netboot.File) []string {
+	var dead atomic.Bool
+	first := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if dead.Swap(true) {
+			panic(http.ErrAbortHandler)
+		}
+		f, err := os.Open(filepath.Join(dir, root.Name))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer f.Close()
+		w.Header().Set("Content-Length", strconv.FormatInt(root.Size, 10))
+		io.CopyN(w, f, root.Size/2) //nolint:errcheck // the guest may have given up
+		panic(http.ErrAbortHandler)
+	}))
+	var ranges atomic.Bool
+	files := http.FileServer(http.Dir(dir))
+	second := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ranges.Store(r.Header.Get("Range") != "" && !strings.HasPrefix(r.Header.Get("Range"), "bytes=0-"))
+		files.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		if !ranges.Load() {
+			t.Error("the second server was not asked for the rest alone")
+		}
+	})
+	return []string{hostURL(t, first, root.Name), hostURL(t, second, root.Name)}
+}
+
+// serveFlipped serves the root with one bit changed.
+func serveFlipped(t *testing.T, dir string, root netboot.File) []string {
+	data, err := os.ReadFile(filepath.Join(dir, root.Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	return []string{hostURL(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, root.Name, time.Time{}, bytes.NewReader(data))
+	})), root.Name)}
+}
+
+// serveRegistry serves the root as a blob of a registry.
+func serveRegistry(t *testing.T, dir string, root netboot.File) []string {
+	s := serve(t, registry.New())
+	f, err := os.Open(filepath.Join(dir, root.Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	digest := "sha256:" + root.SHA256
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/v2/hpc/compute/blobs/uploads/?digest="+digest, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close() //nolint:errcheck // it was not read
+	if resp.StatusCode != http.StatusCreated {
+		t.Fatalf("pushing a blob: %s", resp.Status)
+	}
+	_, path, _ := strings.Cut(hostURL(t, s, "hpc/compute@"+digest), "://")
+	return []string{"oci+http://" + path}
+}
+
+// serveTLS serves the root by a certificate of the authority.
+func serveTLS(ca authority) func(*testing.T, string, netboot.File) []string {
+	return func(t *testing.T, dir string, root netboot.File) []string {
+		s := httptest.NewUnstartedServer(http.FileServer(http.Dir(dir)))
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{ca.certificate(t)}, MinVersion: tls.VersionTLS12}
+		s.Config.ErrorLog = log.New(io.Discard, "", 0) // a node that refuses is no news
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		return []string{hostURL(t, s, root.Name)}
+	}
+}
+
+// authority is a CA of the test's own.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	path string // of its certificate
+}
+
+func newAuthority(t *testing.T) authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a test's CA"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := authority{key: key, path: filepath.Join(t.TempDir(), "ca.pem")}
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(a.path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// certificate is for the host as the guest sees it.
+func (a authority) certificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), IPAddresses: []net.IP{net.ParseIP(hostInGuest)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// stateSurvives boots a node twice: what it wrote to a persistent path is there
+// again, what it wrote elsewhere is not.
+func stateSurvives(t *testing.T, n *nodeTest) {
+	dir, disk, rules := t.TempDir(), filepath.Join(t.TempDir(), "disk"), filepath.Join(t.TempDir(), "litefile")
+	if err := os.WriteFile(rules, []byte("/etc/kept persistent\n/var/kept/ persistent\n/var/lost/ tmpfs\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"truncate", "-s", "64M", disk}, {"mkfs.ext4", "-q", "-L", "state", disk}} {
+		if out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	sub := &nodeTest{T: t, dir: n.dir}
+	sub.rootcast("convert", "--rootimgdir", dir, "--statelite", rules, "localhost/small:1")
+	m, err := netboot.ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const line = "rootcast.persistent=LABEL=state NODE=n1"
+	g := startGuest(t, dir, m, line, []string{disk})
+	g.login()
+	g.run("writing", "echo hello >/etc/kept; echo again >/var/kept/file; echo gone >/var/lost/file; echo gone >/etc/lost; sync; systemctl poweroff --force")
+	if err := g.Wait(g.ctx); err != nil {
+		t.Fatal(err)
+	}
+	g = startGuest(t, dir, m, line, []string{disk})
+	g.login()
+	g.check(nodeCheck{"state", "cat /etc/kept /var/kept/file", `^hello\nagain$`})
+	g.check(nodeCheck{"the rest", "ls /var/lost/file /etc/lost 2>&1 | grep -c 'No such'", `^2$`})
+}

@@ -1,0 +1,18 @@
+// Package initrd decides what a node's first stage carries: the first program,
+// the kernel's modules that bring up the network, disks and file systems, their
+// firmware, and what the site adds. It returns a tree, which convert/pack makes
+// an archive of.
+//
+//	tree, rep, err := initrd.Build(ctx, image, initrd.Options{Kernel: k, Architecture: "arm64", Init: program})
+//	info, err := pack.Archive(ctx, w, tree, pack.Options{Codec: pack.Gzip})
+//
+// The modules are those that modules.list names, by class, as far as the image's
+// kernel has them, with all that they need. Their compressed files are
+// decompressed, so that the first stage needs no decoder, and the lists that
+// depmod(8) made are reduced to them. Everything comes from the image's files: none
+// of its programs runs, the architecture does not matter, and the same image and
+// options give the same tree.
+//
+// [Early] makes the archive of CPU microcode that goes before all others, and
+// [Prepend] writes such archives and a site's own in front of the packed tree.
+package initrd

@@ -1,0 +1,56 @@
+package initrd
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// maxNear is how many names an error offers.
+const maxNear = 5
+
+// nearest returns the names most like word, the likest first: those that differ
+// by few letters or that hold it.
+func nearest(word string, names map[string]bool) []string {
+	type near struct {
+		name string
+		far  int
+	}
+	var found []near
+	limit := 1 + len(word)/4
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		far := distance(word, name)
+		if far > limit && (len(word) < 3 || !strings.Contains(name, word)) {
+			continue
+		}
+		found = append(found, near{name, far})
+	}
+	slices.SortStableFunc(found, func(a, b near) int { return cmp.Compare(a.far, b.far) })
+	list := []string{}
+	for _, n := range found[:min(len(found), maxNear)] {
+		list = append(list, n.name)
+	}
+	return list
+}
+
+// distance counts the letters to change, add or take away (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := corner
+			if a[i] != b[j] {
+				cost++
+			}
+			corner = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

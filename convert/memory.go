@@ -1,0 +1,62 @@
+package convert
+
+import (
+	"github.com/rootcast/rootcast/convert/netboot"
+	"github.com/rootcast/rootcast/convert/rootfs"
+)
+
+// What a node needs beside its root, in bytes.
+const (
+	pageSize   = 4096
+	inodeSize  = 1024      // of tmpfs, with its directory entry
+	kernelSize = 160 << 20 // the kernel itself and the first programs
+	slackSize  = 128 << 20 // what a node writes to its root: logs, caches, leases
+	cacheSize  = 256 << 20 // what programs and their data take of the page cache
+	bufferSize = 128 << 20 // what the first stage unpacks in
+)
+
+// packedSize is the size of the packed root alone.
+func packedSize(f netboot.File) int64 {
+	if f.Root != nil {
+		return f.Root.Size
+	}
+	return f.Size
+}
+
+// memory estimates what a node needs. A tmpfs takes at most half of the memory
+// (Documentation/filesystems/tmpfs.rst, "size"), and the initramfs is one too.
+//
+// A first stage holds the packed root only as far as it is not unpacked yet; but
+// while the kernel unpacks a ramdisk, its bytes are there twice. A kernel that
+// unpacks the root itself holds it packed and unpacked.
+func (c *converter) memory(packed int64) netboot.Memory {
+	root := c.unpackedSize()
+	var initrd int64
+	if c.manifest.Initrd != nil {
+		initrd = c.manifest.Initrd.Unpacked
+	}
+	loaded := int64(0)
+	if c.o.Boot == netboot.BootRamdisk {
+		loaded = 2 * (packed + initrd)
+	}
+	switch {
+	case !c.o.Method.IsArchive():
+		return netboot.Memory{Peak: max(loaded, packed+initrd+min(root, cacheSize)+slackSize, 2*packed) + kernelSize, After: packed}
+	case c.o.bare() || c.o.Initrd != InitrdBuiltin:
+		return netboot.Memory{Peak: max(root+packed, 2*(root+slackSize)) + kernelSize, After: root}
+	default:
+		return netboot.Memory{Peak: max(loaded, root+initrd+bufferSize, 2*(root+slackSize)) + kernelSize, After: root}
+	}
+}
+
+// unpackedSize is what the root takes of a tmpfs.
+func (c *converter) unpackedSize() (size int64) {
+	seen := map[*rootfs.Inode]bool{}
+	for _, in := range c.tree.All() {
+		if !seen[in] {
+			seen[in] = true
+			size += (in.Size+pageSize-1)/pageSize*pageSize + inodeSize
+		}
+	}
+	return size
+}
