@@ -84,7 +84,7 @@ printf '%s\n' "$pinned" >"$demo/pinned"
 done_ "$pinned"
 
 step "Convert it to what a node boots from"
-run convert '^(warning|kernel|ramdisk)' 0 convert --rootimgdir "$node" --exlist recipes/debian12/compute/exlist "$pinned"
+run convert '^(warning|kernel|rootimg|initrd)' 0 convert --boot netroot --rootimgdir "$node" --exlist recipes/debian12/compute/exlist "$pinned"
 done_ "$node"
 
 step "Verify every entry and digest of it"
@@ -100,7 +100,7 @@ cat <<END
 All of it took $SECONDS s.
 
   $node
-      kernel, ramdisk.img and manifest.json: what a boot server hands to nodes
+      kernel, initrd-stateless.gz, rootimg.cpio.zst and manifest.json: what a boot server hands to nodes
   $demo/store
       the images: bin/rootcast images --root $demo/store
   $demo/*.log

@@ -58,6 +58,8 @@ runc runc
 find findutils
 flock util-linux
 rpmbuild rpm
+mkfs.ext4 e2fsprogs
+losetup mount
 db_load db-util
 LIST
 }

@@ -32,7 +32,12 @@ of a registry's image that the local store has are not fetched.
    rootcast convert --exlist recipes/debian12/compute/exlist --explain-exlist --rootimgdir DIR IMAGE
    rootcast convert --keep 5 --wait --rootimgdir DIR IMAGE
    rootcast convert --kernel 6.1.0-37 --append "mitigations=off" --compress gzip IMAGE
-   rootcast convert --method squashfs --compress zstd --level 15 IMAGE`
+   rootcast convert --method squashfs --compress zstd --level 15 IMAGE
+   rootcast convert --boot netroot --ca-cert /etc/ssl/site.pem --add-module nvme_rdma IMAGE
+   rootcast convert --boot ramdisk --method squashfs --statelite compute.litefile IMAGE
+
+The initrd (first stage) is made of the image's kernel modules, without running
+anything of the image. README, "Booting", has the kernel arguments that it takes.`
 
 // convertCmd is what the flags of rootcast convert fill.
 type convertCmd struct {
@@ -206,8 +211,8 @@ func (e *env) sayConverted(m *netboot.Manifest, took time.Duration) {
 	for _, w := range m.Warnings {
 		e.say("warning: %s", w)
 	}
-	if m.Xattrs != nil {
-		e.say("note: the extended attributes of %d files, capabilities among them, are listed in the root's %s; until the node's init applies it, setfattr -h --restore=%s in the unpacked root does",
+	if m.Xattrs != nil && (m.Initrd == nil || m.Initrd.Kind != convert.InitrdBuiltin) {
+		e.say("note: the extended attributes of %d files, capabilities among them, are listed in the root's %s; setfattr -h --restore=%s in the unpacked root applies them, as rootcast's own first stage does",
 			m.Xattrs.Files, m.Xattrs.Path, strings.TrimPrefix(m.Xattrs.Path, "/"))
 	}
 	for _, f := range m.Files {

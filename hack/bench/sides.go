@@ -40,11 +40,16 @@ func (h help) conversions() map[string]conversion {
 	if !h.has([]string{"netroot"}) { // a rootcast that knows only ramdisks
 		return map[string]conversion{"cpio": {"--compress zstd", "ramdisk.img"}}
 	}
+	// The root alone, as the other tools make it.
+	netroot := "--boot netroot "
+	if h.has([]string{"--initrd"}) {
+		netroot += "--initrd none "
+	}
 	return map[string]conversion{
-		"cpio":     {"--boot netroot --method cpio --compress zstd", "rootimg.cpio.zst"},
-		"tar":      {"--boot netroot --method tar --compress zstd", "rootimg.tar.zst"},
-		"squashfs": {"--boot netroot --method squashfs --compress zstd", "rootimg.sfs"},
-		"erofs":    {"--boot netroot --method erofs --compress lz4", "rootimg.erofs"},
+		"cpio":     {netroot + "--method cpio --compress zstd", "rootimg.cpio.zst"},
+		"tar":      {netroot + "--method tar --compress zstd", "rootimg.tar.zst"},
+		"squashfs": {netroot + "--method squashfs --compress zstd", "rootimg.sfs"},
+		"erofs":    {netroot + "--method erofs --compress lz4", "rootimg.erofs"},
 	}
 }
 

@@ -41,12 +41,11 @@ func attachLoop(path string) (device *os.File, err error) {
 	return nil, errors.New("no loop device stays free")
 }
 
-func configureLoop(device string, file *os.File) error {
+func configureLoop(device string, file *os.File) (*os.File, error) {
 	loop, err := openDevice(device)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer loop.Close()                               //nolint:errcheck // the mount keeps the device
 	config := unix.LoopConfig{Fd: uint32(file.Fd())} //nolint:gosec // a descriptor
 	config.Info.Flags = unix.LO_FLAGS_READ_ONLY | unix.LO_FLAGS_AUTOCLEAR
 	err = unix.IoctlLoopConfigure(int(loop.Fd()), &config)
