@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Puts a kernel where the tests look for one that boot what was packed, once:
-# .cache/kernels/vmlinuz-amd64. It is Debian's newest for virtual machines, or
-# where apt knows none this machine's own; ROOTCAST_TEST_KERNEL names another one.
+# .cache/kernels/vmlinuz-amd64, and its modules: .cache/kernels/root-amd64. It is
+# Debian's newest for virtual machines, or where apt knows none this machine's own;
+# ROOTCAST_TEST_KERNEL and ROOTCAST_TEST_MODULES name others.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 kernel=.cache/kernels/vmlinuz-amd64
-if [ -e "$kernel" ] || [ -n "${ROOTCAST_TEST_KERNEL:-}" ]; then
+modules=.cache/kernels/root-amd64
+if [ -e "$kernel" ] && [ -d "$modules" ] || [ -n "${ROOTCAST_TEST_KERNEL:-}" ]; then
   exit 0
 fi
 
@@ -24,8 +26,19 @@ debian_kernel() {
   [ -n "$package" ] || return 1
   echo "fetching the kernel $package" >&2
   (cd "$tmp" && "$OLDPWD/hack/alive.sh" "still fetching" apt-get -q -o APT::Sandbox::User= download "$package" >/dev/null) &&
-    dpkg-deb --fsys-tarfile "$tmp"/linux-image-*.deb | tar -C "$tmp" -x --wildcards './boot/vmlinuz-*' &&
+    dpkg-deb --fsys-tarfile "$tmp"/linux-image-*.deb | tar -C "$tmp" -x --wildcards './boot/vmlinuz-*' './lib/modules/*' &&
+    mkdir -p "$tmp/root" && mv "$tmp/lib" "$tmp/root/" && keep_modules &&
     mv "$tmp"/boot/vmlinuz-* "$kernel"
+}
+
+# keep_modules does what the package's installation would do.
+keep_modules() {
+  local dir
+  for dir in "$tmp"/root/lib/modules/*; do
+    PATH=$PATH:/usr/sbin:/sbin depmod -b "$tmp/root" "${dir##*/}" || return 1
+  done
+  rm -rf "$modules"
+  mv "$tmp/root" "$modules"
 }
 
 # own_kernel copies the kernel that runs here.
@@ -34,7 +47,9 @@ own_kernel() {
   [ "$(uname -m)" = x86_64 ] || return 1
   for file in "/usr/lib/modules/$(uname -r)/vmlinuz" "/boot/vmlinuz-$(uname -r)" /boot/vmlinuz-*; do
     if [ -r "$file" ]; then
-      cp "$file" "$tmp/vmlinuz" && mv "$tmp/vmlinuz" "$kernel"
+      mkdir -p "$tmp/root/lib/modules" &&
+        cp -r "/lib/modules/$(uname -r)" "$tmp/root/lib/modules/" && keep_modules &&
+        cp "$file" "$tmp/vmlinuz" && mv "$tmp/vmlinuz" "$kernel"
       return
     fi
   done

@@ -58,6 +58,7 @@ runc runc
 find findutils
 flock util-linux
 rpmbuild rpm
+depmod kmod
 mkfs.ext4 e2fsprogs
 losetup mount
 db_load db-util

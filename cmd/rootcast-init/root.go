@@ -48,7 +48,11 @@ func (b *boot) unpackRoot(ctx context.Context, s rootStream) error {
 	stats, err := extract.Archive(ctx, s, newRoot, extract.Options{
 		Method: s.root.Method, Compress: s.root.Compress, Segments: s.root.Segments, Log: b.log.Debugf,
 	})
-	if err = errors.Join(err, s.check()); err != nil {
+	// Bytes that are not the right ones explain whatever they led to.
+	if bad := s.check(); bad != nil {
+		return bad
+	}
+	if err != nil {
 		return err
 	}
 	for _, w := range stats.Warnings {
