@@ -21,7 +21,7 @@ export CGO_CFLAGS := -g -O3
 # The first stage of the nodes, one program for each architecture, embedded in rootcast.
 NODE_ARCHS := amd64 arm64 ppc64le riscv64 s390x
 INITS := $(NODE_ARCHS:%=convert/firststage/bin/rootcast-init-%.gz)
-INIT_SOURCES := $(shell find cmd/rootcast-init $(addprefix convert/,node kmod extract xattrs statelite) -name '*.go' ! -name '*_test.go') go.mod vendor/modules.txt
+INIT_SOURCES := $(shell find cmd/rootcast-init $(addprefix convert/,node kmod extract xattrs statelite initrd/unxz) -name '*.go' ! -name '*_test.go') go.mod vendor/modules.txt
 
 .PHONY: all install test lint fuzz bench microbench vendor demo clean help
 
