@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -217,18 +218,18 @@ func TestArchiveTable(t *testing.T) {
 	a, b := file(t, "a", "x"), file(t, "b", "y")
 	for name, tt := range map[string]struct {
 		parts [][]byte
-		want  string
+		want  []string // one of them, for two workers are at two parts at once
 	}{
-		"within an entry": {[][]byte{a[:112], join(a[112:], b, trailer)}, "unexpected EOF"},
-		"trailer first":   {[][]byte{join(a, trailer), join(b, trailer)}, "more follows the archive's end"},
-		"no trailer":      {[][]byte{a, b}, "the archive ends without its trailer"},
-		"twice":           {[][]byte{a, join(file(t, "a", "y"), trailer)}, "writing /a: there is such a file already: a name that an archive has twice"},
+		"within an entry": {[][]byte{a[:112], join(a[112:], b, trailer)}, []string{"unexpected EOF", "no cpio header where one must be"}},
+		"trailer first":   {[][]byte{join(a, trailer), join(b, trailer)}, []string{"more follows the archive's end"}},
+		"no trailer":      {[][]byte{a, b}, []string{"the archive ends without its trailer"}},
+		"twice":           {[][]byte{a, join(file(t, "a", "y"), trailer)}, []string{"writing /a: there is such a file already: a name that an archive has twice"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			packed, segments := segmented(tt.parts...)
 			_, err := extract.Archive(t.Context(), bytes.NewReader(packed), t.TempDir(), extract.Options{Segments: segments, Jobs: 2})
-			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("error\n%v, want\n%s", err, tt.want)
+			if err == nil || !slices.ContainsFunc(tt.want, func(want string) bool { return strings.Contains(err.Error(), want) }) {
+				t.Errorf("error\n%v, want one of\n%q", err, tt.want)
 			}
 		})
 	}

@@ -3,7 +3,6 @@ package initrd
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -15,7 +14,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/rootcast/rootcast/convert/initrd/unxz"
 	"github.com/rootcast/rootcast/convert/kmod"
 	"github.com/rootcast/rootcast/convert/rootfs"
 )
@@ -76,27 +74,11 @@ func (b *builder) read(name string, mode uint32) (*rootfs.Inode, []byte, error) 
 		in.Mode, in.UID, in.GID, in.ModTime, in.Xattrs = rootfs.TypeRegular|mode, 0, 0, time.Unix(0, 0), nil
 		return &in, packed, nil
 	}
-	plain, err := decompress(name, packed)
+	plain, err := kmod.Decompress(name, packed)
 	if err != nil {
 		return nil, nil, err
 	}
 	return rootfs.NewText(mode, plain), plain, nil
-}
-
-// decompress is [kmod.Decompress], but for the kind of xz that nearly all
-// compressed modules have: hundreds of them are most of an initrd's work.
-func decompress(name string, packed []byte) ([]byte, error) {
-	if !strings.HasSuffix(name, ".xz") {
-		return kmod.Decompress(name, packed)
-	}
-	plain, err := unxz.Decode(packed, maxFile)
-	if errors.Is(err, unxz.ErrUnsupported) {
-		return kmod.Decompress(name, packed)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("decompressing %s: %w", name, err)
-	}
-	return plain, nil
 }
 
 // maxFile is the largest file of the image that is carried, in bytes.

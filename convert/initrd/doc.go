@@ -14,5 +14,5 @@
 // options give the same tree.
 //
 // [Early] makes the archive of CPU microcode that goes before all others, and
-// [Prepend] writes such archives and a site's own in front of the packed tree.
+// [CheckUser] looks at an initrd that a site wants before the packed tree.
 package initrd

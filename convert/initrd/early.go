@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/rootcast/rootcast/convert/cpio"
+	"github.com/rootcast/rootcast/convert/kmod"
 	"github.com/rootcast/rootcast/convert/rootfs"
 )
 
@@ -34,8 +35,9 @@ func vendors() []vendor {
 }
 
 // Early returns the archive of the image's CPU microcode, which the kernel reads
-// before anything else and which must come first and uncompressed. It is nil for an
-// image without, or an architecture that has none.
+// before anything else and which must come first and uncompressed; what follows
+// must start at a multiple of 4. It is nil for an image without, or an architecture
+// that has none.
 func Early(image *rootfs.Tree, arch string) ([]byte, error) {
 	if arch != "amd64" {
 		return nil, nil
@@ -66,8 +68,7 @@ func Early(image *rootfs.Tree, arch string) ([]byte, error) {
 	if archive == nil {
 		return nil, nil
 	}
-	archive = cpio.AppendTrailer(archive)
-	return append(archive, make([]byte, padding(int64(len(archive))))...), nil
+	return cpio.AppendTrailer(archive), nil
 }
 
 // read returns the vendor's files one after the other, in the order of their names.
@@ -93,7 +94,7 @@ func (v vendor) read(image *rootfs.Tree) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		plain, err := decompress(name, packed)
+		plain, err := kmod.Decompress(name, packed)
 		if err != nil {
 			return nil, err
 		}
