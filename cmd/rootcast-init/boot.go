@@ -29,7 +29,6 @@ type boot struct {
 	log      *console.Log
 	options  *cmdline.Options
 	spec     *node.Spec
-	release  string
 	modules  *modules.Loader
 	lease    *network.Lease
 	failures int
@@ -38,13 +37,13 @@ type boot struct {
 // loadModules loads what the hardware asks for, where the root or its state
 // comes from hardware, and what the root's format needs.
 func (b *boot) loadModules(ctx context.Context) (err error) {
-	dir := "/lib/modules/" + b.release
+	dir := modulesDir()
 	if _, err := os.Stat(dir); err != nil {
 		b.log.Debugf("no modules: %v", err)
 		return nil
 	}
 	b.modules, err = modules.New(modules.Options{
-		Dir: dir, Sys: "/sys", Params: b.options.Params, Blacklist: b.options.Blacklist, Log: b.log.Debugf,
+		Dir: dir, Sys: "/sys", Params: b.options.Params, Blacklist: b.options.Blacklist, Log: b.log.Debugf, Warn: b.log.Printf,
 	})
 	if err != nil {
 		return err
@@ -54,6 +53,7 @@ func (b *boot) loadModules(ctx context.Context) (err error) {
 		loaded, err := b.modules.Coldplug(ctx)
 		b.warn(err)
 		b.log.Printf("loaded %d modules for the hardware in %s", len(loaded), round(time.Since(began)))
+		go b.modules.Follow(ctx)
 	}
 	b.warn(b.modules.Load(ctx, b.options.Modules...))
 	return nil

@@ -9,8 +9,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-
-	"golang.org/x/sys/unix"
+	"path"
 
 	"github.com/rootcast/rootcast/cmd/rootcast-init/cmdline"
 	"github.com/rootcast/rootcast/cmd/rootcast-init/console"
@@ -19,6 +18,13 @@ import (
 )
 
 func main() {
+	if path.Base(os.Args[0]) == "modprobe" {
+		if err := modprobe(context.Background(), os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, "modprobe:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "rootcast-init is the first program of a node: the kernel starts it as /init of an initrd that rootcast convert makes")
 		os.Exit(2)
@@ -33,6 +39,8 @@ func main() {
 
 // start does all there is to do; it returns only if something is wrong.
 func (b *boot) start(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	if err := mounts.Early(); err != nil {
 		return err
 	}
@@ -49,6 +57,7 @@ func (b *boot) start(ctx context.Context) error {
 	if err := b.prepareRoot(ctx); err != nil {
 		return err
 	}
+	stop() // what is left to do is the system's
 	return b.switchRoot()
 }
 
@@ -72,12 +81,8 @@ func (b *boot) learn() error {
 	if b.spec, err = node.Decode(f); err != nil {
 		return err
 	}
-	var name unix.Utsname
-	if unix.Uname(&name) == nil {
-		b.release = unix.ByteSliceToString(name.Release[:])
-	}
-	if b.spec.Kernel != b.release {
-		b.log.Printf("warning: the kernel is %s, and the initrd was made for %s: its modules do not fit; check that kernel and initrd come from one rootimgdir", b.release, b.spec.Kernel)
+	if running := release(); b.spec.Kernel != running {
+		b.log.Printf("warning: the kernel is %s, and the initrd was made for %s: its modules do not fit; check that kernel and initrd come from one rootimgdir", running, b.spec.Kernel)
 	}
 	return nil
 }

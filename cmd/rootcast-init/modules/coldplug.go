@@ -1,18 +1,16 @@
 package modules
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"github.com/rootcast/rootcast/convert/kmod"
 )
 
 // How long to wait for devices that a driver brings to light after its module
@@ -22,88 +20,119 @@ const (
 	maxWalk = 32 // deeper than any chain of buses
 )
 
+// atOnce is how many drivers look for their hardware at the same time, most of
+// which is waiting.
+const atOnce = 8
+
 // Coldplug loads a module for each device that asks for one, again and again
 // until no new device appears. It returns what it loaded; what failed is in the
 // error, and kept nothing else from being loaded.
 func (l *Loader) Coldplug(ctx context.Context) (loaded []string, err error) {
-	before := len(l.loaded)
+	before := len(l.loadedSince(0))
 	var errs []error
 	idle := false
 	for range maxWalk {
-		fresh, err := l.newAliases()
-		if err != nil {
-			return l.loaded[before:], err
+		known := len(l.loadedSince(0))
+		if err := l.pass(ctx); err != nil {
+			errs = append(errs, err)
 		}
-		known := len(l.loaded)
-		for _, alias := range fresh {
-			for _, name := range l.set.Match(alias) {
-				if err := l.Load(ctx, name); err != nil && !errors.Is(err, errBlacklisted) && !isNoDevice(err) {
-					errs = append(errs, fmt.Errorf("%w (for %s)", err, alias))
-				}
-				if err := ctx.Err(); err != nil {
-					return l.loaded[before:], err
-				}
-			}
+		if ctx.Err() != nil {
+			break
 		}
-		switch {
-		case len(l.loaded) > known:
-			idle = false
-		case idle:
-			return l.loaded[before:], errors.Join(errs...)
-		default:
-			idle = true
+		fresh := len(l.loadedSince(known)) > 0
+		if idle && !fresh {
+			break
+		}
+		if idle = !fresh; idle {
 			time.Sleep(settle)
 		}
 	}
-	return l.loaded[before:], errors.Join(errs...)
+	return l.loadedSince(before), errors.Join(errs...)
+}
+
+// followEvery is how soon a device that turns up late gets its module.
+const followEvery = 500 * time.Millisecond
+
+// Follow loads modules for the devices that turn up, until ctx ends: a disk
+// behind USB or a network adapter that had to start takes its seconds.
+func (l *Loader) Follow(ctx context.Context) {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := l.pass(ctx); err != nil && ctx.Err() == nil {
+			l.o.Warn("warning: %v", err)
+		}
+	}
+}
+
+// pass loads the modules of all devices that were not there before.
+func (l *Loader) pass(ctx context.Context) error {
+	fresh, err := l.newAliases()
+	if err != nil {
+		return err
+	}
+	// Network adapters are numbered as their drivers find them: their order must
+	// be the same in every boot, so that eth0 is.
+	var network, others []wanted
+	for _, w := range l.wantedBy(fresh) {
+		if strings.HasPrefix(w.module.Path, "kernel/drivers/net/") {
+			network = append(network, w)
+		} else {
+			others = append(others, w)
+		}
+	}
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	errs := make([]error, len(others)+1)
+	g.Go(func() error {
+		for _, w := range network {
+			errs[0] = errors.Join(errs[0], l.loadFor(ctx, w))
+		}
+		return nil
+	})
+	for i, w := range others {
+		g.Go(func() error {
+			errs[i+1] = l.loadFor(ctx, w)
+			return nil
+		})
+	}
+	return errors.Join(g.Wait(), errors.Join(errs...))
+}
+
+// wanted is a module that a device asks for.
+type wanted struct {
+	module kmod.Module
+	alias  string // of the device
+}
+
+// wantedBy returns the modules of the devices, each once.
+func (l *Loader) wantedBy(aliases []string) (list []wanted) {
+	known := map[string]bool{}
+	for _, alias := range aliases {
+		for _, name := range l.set.Match(alias) {
+			m, ok := l.set.Lookup(name)
+			if ok && !known[m.Name] {
+				known[m.Name] = true
+				list = append(list, wanted{m, alias})
+			}
+		}
+	}
+	return list
+}
+
+func (l *Loader) loadFor(ctx context.Context, w wanted) error {
+	err := l.Load(ctx, w.module.Name)
+	if err == nil || errors.Is(err, errBlacklisted) || isNoDevice(err) {
+		return nil
+	}
+	return fmt.Errorf("%w (for %s)", err, w.alias)
 }
 
 // isNoDevice is a module that found out that nothing here needs it, as many do
 // that ask the processor.
 func isNoDevice(err error) bool { return errors.Is(err, unix.ENODEV) }
-
-// newAliases returns the modaliases of devices that were not there before.
-func (l *Loader) newAliases() (fresh []string, err error) {
-	root := filepath.Join(l.o.Sys, "devices")
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil && path == root:
-			return fmt.Errorf("looking for devices: %w", err)
-		case err != nil:
-			return nil //nolint:nilerr // a device that has just gone
-		case d.Name() == "modalias":
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return nil //nolint:nilerr // a device that has just gone
-			}
-			l.note(&fresh, strings.TrimSpace(string(text)))
-		case d.Name() == "uevent" && !d.IsDir():
-			l.note(&fresh, ueventAlias(path))
-		}
-		return nil
-	})
-	slices.Sort(fresh)
-	return fresh, err
-}
-
-func (l *Loader) note(fresh *[]string, alias string) {
-	if alias != "" && !l.seen[alias] {
-		l.seen[alias] = true
-		*fresh = append(*fresh, alias)
-	}
-}
-
-// ueventAlias is the modalias of a device that tells it by its uevent alone.
-func ueventAlias(path string) string {
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close() //nolint:errcheck // it was only read
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if alias, ok := strings.CutPrefix(lines.Text(), "MODALIAS="); ok {
-			return alias
-		}
-	}
-	return ""
-}

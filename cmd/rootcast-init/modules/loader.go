@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,16 +23,25 @@ type Options struct {
 	Params    map[string]string // module → its parameters, in the form that the kernel takes them
 	Blacklist []string          // modules that are not loaded, whoever asks
 	Log       func(format string, args ...any)
+	Warn      func(format string, args ...any) // what the person at the console should know
 }
 
-// Loader loads modules.
+// Loader loads modules. It may be used by several goroutines.
 type Loader struct {
 	o      Options
 	set    *kmod.Set
 	kernel kernel
-	done   map[string]error // name → how its loading went
-	loaded []string
-	seen   map[string]bool // modaliases that were looked up
+
+	mu       sync.Mutex
+	attempts map[string]*attempt // by the module's name
+	loaded   []string
+	seen     map[string]bool // modaliases that were looked up
+}
+
+// attempt is the loading of one module, which several may wait for.
+type attempt struct {
+	over chan struct{} // closed once err is set
+	err  error
 }
 
 // kernel is who takes modules.
@@ -50,7 +61,7 @@ func New(o Options) (*Loader, error) {
 		params[kmod.Name(name)] = p
 	}
 	o.Params = params
-	return &Loader{o: o, set: set, kernel: linux{}, done: map[string]error{}, seen: map[string]bool{}}, nil
+	return &Loader{o: o, set: set, kernel: linux{}, attempts: map[string]*attempt{}, seen: map[string]bool{}}, nil
 }
 
 // Load loads modules, by name or alias, and what they need. One that is there
@@ -73,17 +84,28 @@ func (l *Loader) Load(ctx context.Context, names ...string) error {
 // loadAll loads what a module needs or softly wants, and it. Only what it cannot
 // do without makes it fail (modprobe.d(5), softdep).
 func (l *Loader) loadAll(ctx context.Context, want kmod.Module, modules []kmod.Module) error {
+	failed := map[string]error{}
 	for _, m := range modules {
-		if err := ctx.Err(); err != nil {
-			return err
+		err := firstOf(failed, m.Deps)
+		if err == nil {
+			err = l.loadOne(ctx, m)
 		}
-		if err := l.loadOne(m); err != nil {
+		if err != nil {
+			failed[m.Name] = err
 			l.o.Log("loading %s: %v", m.Name, err)
 		}
 	}
-	for _, name := range append(slices.Clone(want.Deps), want.Name) {
-		if err := l.done[name]; err != nil {
-			return fmt.Errorf("loading module %s: %w", want.Name, err)
+	if err := failed[want.Name]; err != nil {
+		return fmt.Errorf("loading module %s: %w", want.Name, err)
+	}
+	return nil
+}
+
+// firstOf returns why the first of the names failed.
+func firstOf(failed map[string]error, names []string) error {
+	for _, name := range names {
+		if err := failed[name]; err != nil {
+			return err
 		}
 	}
 	return nil
@@ -91,16 +113,54 @@ func (l *Loader) loadAll(ctx context.Context, want kmod.Module, modules []kmod.M
 
 var errBlacklisted = errors.New("the kernel command line says not to load it")
 
-func (l *Loader) loadOne(m kmod.Module) error {
-	if err, tried := l.done[m.Name]; tried {
+// How long a driver may take to look for its hardware before the others go on
+// without it, and when that is first said.
+const (
+	patience = 60 * time.Second
+	sayEvery = 10 * time.Second
+)
+
+// loadOne loads a module, or waits for who does.
+func (l *Loader) loadOne(ctx context.Context, m kmod.Module) error {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := l.try(m)
-	l.done[m.Name] = err
-	if err == nil {
-		l.loaded = append(l.loaded, m.Name)
+	l.mu.Lock()
+	a, begun := l.attempts[m.Name]
+	if !begun {
+		a = &attempt{over: make(chan struct{})}
+		l.attempts[m.Name] = a
+		// Nobody can stop the kernel once it has the module: this goes on by itself.
+		go func() {
+			defer close(a.over)
+			if a.err = l.try(m); a.err == nil {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				l.loaded = append(l.loaded, m.Name)
+			}
+		}()
 	}
-	return err
+	l.mu.Unlock()
+	return l.await(ctx, m.Name, a)
+}
+
+// await returns how the attempt went.
+func (l *Loader) await(ctx context.Context, name string, a *attempt) error {
+	tick := time.NewTicker(sayEvery)
+	defer tick.Stop()
+	for waited := sayEvery; ; waited += sayEvery {
+		select {
+		case <-a.over:
+			return a.err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		if waited >= patience {
+			return fmt.Errorf("%s: its driver is still busy after %s: going on without it; if it hangs, rd.driver.blacklist=%s leaves it out", name, waited, name)
+		}
+		l.o.Warn("waiting for the driver %s, for %s now", name, waited)
+	}
 }
 
 func (l *Loader) try(m kmod.Module) error {
@@ -119,17 +179,32 @@ func (l *Loader) try(m kmod.Module) error {
 	return nil
 }
 
-// Loaded lists the modules that were loaded, in their order.
-func (l *Loader) Loaded() []string { return slices.Clone(l.loaded) }
+// loadedSince lists the modules that were loaded after the first n.
+func (l *Loader) loadedSince(n int) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.loaded[n:])
+}
 
 // linux is the running kernel.
 type linux struct{}
 
 func (linux) load(path, params string) (err error) {
+	params = strings.TrimSpace(params)
+	if !strings.HasSuffix(path, ".ko") { // not every kernel decompresses by itself
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if data, err = kmod.Decompress(path, data); err != nil {
+			return err
+		}
+		return unix.InitModule(data, params)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return unix.FinitModule(int(f.Fd()), strings.TrimSpace(params), 0)
+	return unix.FinitModule(int(f.Fd()), params, 0)
 }

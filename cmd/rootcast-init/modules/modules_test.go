@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -18,16 +22,18 @@ import (
 type machine struct {
 	*testing.T
 	dir    string
-	fails  map[string]error    // module → what the kernel says
-	brings map[string][]string // module → modaliases of devices that it brings to light
+	mu     sync.Mutex
+	fails  map[string]error         // module → what the kernel says
+	hangs  map[string]chan struct{} // module → until when its loading takes
+	brings map[string][]string      // module → modaliases of devices that it brings to light
 	calls  []string
 }
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	m := &machine{T: t, dir: t.TempDir(), fails: map[string]error{}, brings: map[string][]string{}}
-	m.write("modules/modules.dep", "pci_hub.ko:\nnic.ko: mii.ko\nmii.ko:\ndisk.ko: scsi.ko\nscsi.ko:\nlib.ko:\ntwin.ko:\n")
-	m.write("modules/modules.alias", "alias pci:hub* pci_hub\nalias usb:nic* nic\nalias usb:nic* twin\nalias scsi:disk* disk\n")
+	m.write("modules/modules.dep", "pci_hub.ko:\nkernel/drivers/net/eth1.ko:\nkernel/drivers/net/eth0.ko:\nnic.ko: mii.ko\nmii.ko:\ndisk.ko: scsi.ko\nscsi.ko:\nlib.ko:\ntwin.ko:\n")
+	m.write("modules/modules.alias", "alias pci:hub* pci_hub\nalias usb:nic* nic\nalias usb:nic* twin\nalias scsi:disk* disk\nalias pci:eth0* eth0\nalias pci:eth1* eth1\n")
 	m.write("modules/modules.softdep", "softdep nic pre: lib\n")
 	m.write("modules/modules.builtin", "kernel/fs/overlay.ko\n")
 	m.write("sys/devices/pci0/uevent", "DRIVER=\n")
@@ -47,6 +53,11 @@ func (m *machine) write(name, text string) {
 
 func (m *machine) load(path, params string) error {
 	name := strings.TrimSuffix(filepath.Base(path), ".ko")
+	if until := m.hangs[name]; until != nil {
+		<-until
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.calls = append(m.calls, strings.TrimSpace(name+" "+params))
 	for i, alias := range m.brings[name] {
 		m.write(fmt.Sprintf("sys/devices/%s%d/modalias", name, i), alias+"\n")
@@ -56,7 +67,7 @@ func (m *machine) load(path, params string) error {
 
 func (m *machine) loader(o Options) *Loader {
 	m.Helper()
-	o.Dir, o.Sys, o.Log = filepath.Join(m.dir, "modules"), filepath.Join(m.dir, "sys"), m.Logf
+	o.Dir, o.Sys, o.Log, o.Warn = filepath.Join(m.dir, "modules"), filepath.Join(m.dir, "sys"), m.Logf, m.Logf
 	l, err := New(o)
 	if err != nil {
 		m.Fatal(err)
@@ -72,6 +83,21 @@ func (m *machine) want(calls ...string) {
 	}
 }
 
+// wantAll compares without the order, and checks that what is needed came first.
+func (m *machine) wantAll(calls ...string) {
+	m.Helper()
+	got := slices.Sorted(slices.Values(m.calls))
+	if diff := cmp.Diff(calls, got); diff != "" {
+		m.Errorf("loaded (-want +got):\n%s", diff)
+	}
+	for _, pair := range [][2]string{{"scsi", "disk"}, {"mii", "nic"}, {"lib", "nic"}} {
+		first, then := slices.Index(m.calls, pair[0]), slices.Index(m.calls, pair[1])
+		if then >= 0 && first > then {
+			m.Errorf("%s was loaded before %s: %q", pair[1], pair[0], m.calls)
+		}
+	}
+}
+
 // A bus behind a bus: each driver brings the next device to light.
 func TestColdplugFollowsBuses(t *testing.T) {
 	m := newMachine(t)
@@ -81,8 +107,9 @@ func TestColdplugFollowsBuses(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	m.want("pci_hub", "scsi", "disk", "mii", "lib", "nic speed=10", "twin")
-	if diff := cmp.Diff([]string{"pci_hub", "scsi", "disk", "mii", "lib", "nic", "twin"}, loaded); diff != "" {
+	m.wantAll("disk", "lib", "mii", "nic speed=10", "pci_hub", "scsi", "twin")
+	slices.Sort(loaded)
+	if diff := cmp.Diff([]string{"disk", "lib", "mii", "nic", "pci_hub", "scsi", "twin"}, loaded); diff != "" {
 		t.Errorf("said to be loaded (-want +got):\n%s", diff)
 	}
 }
@@ -93,7 +120,7 @@ func TestColdplugByUevent(t *testing.T) {
 	if _, err := m.loader(Options{Blacklist: []string{"twin"}}).Coldplug(t.Context()); err != nil {
 		t.Error(err)
 	}
-	m.want("mii", "lib", "nic")
+	m.wantAll("lib", "mii", "nic")
 }
 
 // One driver that fails keeps no other device from its own; a driver that finds
@@ -107,7 +134,7 @@ func TestColdplugGoesOn(t *testing.T) {
 	if !errors.Is(err, unix.ENOMEM) || !strings.Contains(err.Error(), "disk") || strings.Contains(err.Error(), "twin") {
 		t.Errorf("got %v", err)
 	}
-	m.want("scsi", "disk", "mii", "lib", "nic", "twin")
+	m.wantAll("lib", "mii", "nic", "scsi", "twin")
 }
 
 func TestLoad(t *testing.T) {
@@ -124,7 +151,7 @@ func TestLoad(t *testing.T) {
 		"twice":              {[]string{"mii", "mii"}, nil, nil, []string{"mii"}, ""},
 		"missing":            {[]string{"btrfs", "mii"}, nil, nil, []string{"mii"}, "the initrd has no module btrfs: name it to convert by --add-module"},
 		"soft one fails":     {[]string{"nic"}, nil, map[string]error{"lib": unix.EINVAL}, []string{"mii", "lib", "nic"}, ""},
-		"hard one fails":     {[]string{"nic"}, nil, map[string]error{"mii": unix.EINVAL}, []string{"mii", "lib", "nic"}, "loading module nic: mii: invalid argument"},
+		"hard one fails":     {[]string{"nic"}, nil, map[string]error{"mii": unix.EINVAL}, []string{"mii", "lib"}, "loading module nic: mii: invalid argument"},
 		"another kernel's":   {[]string{"mii"}, nil, map[string]error{"mii": unix.ENOEXEC}, []string{"mii"}, "it was built for another kernel"},
 		"blacklisted":        {[]string{"pci-hub"}, []string{"pci-hub"}, nil, nil, "the kernel command line says not to load it"},
 	}
@@ -141,6 +168,63 @@ func TestLoad(t *testing.T) {
 			m.want(tt.want...)
 		})
 	}
+}
+
+// Network adapters get their numbers in the same order each time, however slow
+// the driver of one is.
+func TestColdplugKeepsNetworkOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		m.write("sys/devices/a/modalias", "pci:eth1\n")
+		m.write("sys/devices/b/modalias", "pci:eth0\n")
+		m.write("sys/devices/c/modalias", "scsi:disk1\n")
+		m.hangs = map[string]chan struct{}{"eth0": make(chan struct{})}
+		time.AfterFunc(5*time.Second, func() { close(m.hangs["eth0"]) })
+		if _, err := m.loader(Options{}).Coldplug(t.Context()); err != nil {
+			t.Error(err)
+		}
+		m.want("scsi", "disk", "eth0", "eth1")
+	})
+}
+
+// A driver that hangs keeps nobody from the rest, and the console tells which it is.
+func TestHangingDriver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		m.write("sys/devices/a/modalias", "scsi:disk1\n")
+		m.write("sys/devices/b/modalias", "usb:nic1\n")
+		m.hangs = map[string]chan struct{}{"scsi": make(chan struct{})}
+		defer close(m.hangs["scsi"])
+		l := m.loader(Options{})
+		var said []string
+		l.o.Warn = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+		began := time.Now()
+		_, err := l.Coldplug(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "scsi: its driver is still busy after 1m0s") {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took > patience+time.Second {
+			t.Errorf("it took %s", took)
+		}
+		m.wantAll("lib", "mii", "nic", "twin")
+		if len(said) != 5 || said[0] != "waiting for the driver scsi, for 10s now" {
+			t.Errorf("said %q", said)
+		}
+	})
+}
+
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		go m.loader(Options{}).Follow(ctx)
+		time.Sleep(time.Minute)
+		m.write("sys/devices/late/modalias", "scsi:disk1\n")
+		time.Sleep(2 * followEvery)
+		cancel()
+		synctest.Wait()
+		m.want("scsi", "disk")
+	})
 }
 
 func TestCancelled(t *testing.T) {
@@ -162,11 +246,13 @@ func TestNoModules(t *testing.T) {
 
 // The real kernel refuses what is no module, and says so.
 func TestKernelRefuses(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "no.ko")
-	if err := os.WriteFile(path, []byte("no module"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := (linux{}).load(path, ""); err == nil {
-		t.Error("a text was loaded as a module")
+	for _, name := range []string{"no.ko", "no.ko.xz", "no.ko.zst"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte("no module"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := (linux{}).load(path, ""); err == nil {
+			t.Errorf("%s: a text was loaded as a module", name)
+		}
 	}
 }
