@@ -73,9 +73,10 @@ func (l *Loader) Follow(ctx context.Context) {
 // pass loads the modules of all devices that were not there before.
 func (l *Loader) pass(ctx context.Context) error {
 	fresh, err := l.newAliases()
-	if err != nil {
+	if err != nil || len(fresh) == 0 {
 		return err
 	}
+	l.o.Log("%d new devices ask for modules", len(fresh))
 	// Network adapters are numbered as their drivers find them: their order must
 	// be the same in every boot, so that eth0 is.
 	var network, others []wanted

@@ -133,7 +133,9 @@ func (l *Loader) loadOne(ctx context.Context, m kmod.Module) error {
 		// Nobody can stop the kernel once it has the module: this goes on by itself.
 		go func() {
 			defer close(a.over)
+			began := time.Now()
 			if a.err = l.try(m); a.err == nil {
+				l.o.Log("loaded %s in %s", m.Name, time.Since(began).Round(time.Millisecond))
 				l.mu.Lock()
 				defer l.mu.Unlock()
 				l.loaded = append(l.loaded, m.Name)
