@@ -81,6 +81,13 @@ skopeo skopeo
 buildah buildah
 findmnt util-linux
 LIST
+  if [ "$(uname -m)" != aarch64 ]; then
+    cat <<'LIST'
+qemu-aarch64-static qemu-user-static
+update-binfmts binfmt-support
+arch-test arch-test
+LIST
+  fi
 }
 
 lint_needs() {
@@ -212,4 +219,7 @@ if [ "$what" = test ]; then
 fi
 if [ "$what" = test ] || [ "$what" = bench ]; then
   hack/erofs.sh
+fi
+if [ "$what" = bench ]; then
+  hack/binfmt.sh
 fi

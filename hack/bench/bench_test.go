@@ -72,6 +72,9 @@ func TestJudge(t *testing.T) {
 		{"more than that", target{share, 5, 0}, run(0.6, 0), run(4, 0), "15.0 %", false},
 		{"memory", target{memory, 400, 0}, sample{peak: 400<<20 - 1}, sample{}, "", true},
 		{"too much memory", target{memory, 400, 0}, sample{peak: 400 << 20}, sample{}, "", false},
+		{"in time and small", target{within, 1.5, 25}, run(1.5, 25e6), sample{}, "25.0 MB", true},
+		{"late", target{within, 1.5, 25}, run(1.6, 25e6), sample{}, "25.0 MB", false},
+		{"too many bytes", target{within, 1.5, 25}, run(1, 25_100_000), sample{}, "25.1 MB", false},
 		{"for information", target{}, run(9, 0), run(3, 0), "3.00×", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -90,6 +93,7 @@ func TestComparison(t *testing.T) {
 			{1, "convert", "`zstd`", "a", "b", target{atMost, 1, 0}},
 			{7, "tar", "`tar | zstd`", "a", "b", target{}},
 			{8, "memory", "", "a", "", target{memory, 400, 0}},
+			{10, "initrd", "", "a", "", target{within, 6, 25}},
 		},
 		sides: []side{{name: "a", title: "ours"}, {name: "b", title: "theirs"}},
 		samples: map[string][]sample{
@@ -102,6 +106,7 @@ func TestComparison(t *testing.T) {
 | 1 | convert | ` + "`zstd`" + ` | 6.00 s | 3.00 s | 2.00× | ≤ 1.0× | **no** |
 | 7 | tar | ` + "`tar \\| zstd`" + ` | 6.00 s | 3.00 s | 2.00× | none |  |
 | 8 | memory |  | 3.0 MiB |  |  | < 400 MiB | yes |
+| 10 | initrd |  | 6.00 s |  | 0.0 MB | ≤ 6.0 s, ≤ 25 MB | yes |
 `
 	if diff := cmp.Diff(want, r.comparison()); diff != "" {
 		t.Errorf("comparison (-want +got):\n%s", diff)
@@ -164,7 +169,7 @@ func TestParse(t *testing.T) {
 // Each row must name sides that exist, each side things that exist, and what a
 // side builds on must run before it.
 func TestRowsAndSides(t *testing.T) {
-	const all = "--boot netroot --method cpio tar squashfs erofs --compress zstd lz4 --no-cache --cache-dir"
+	const all = "--boot netroot --method cpio tar squashfs erofs --compress zstd lz4 --no-cache --cache-dir --initrd builtin none"
 	h := help(all)
 	b := &bench{}
 	chosen, chosenSides := b.choose(h)

@@ -34,6 +34,11 @@ func things() []thing {
 		{"layout", `rm -rf "$MADE/layout"; ` + rc + ` push --compress gzip localhost/bench/node:1 oci:"$MADE/layout":node`},
 		{"tree", `rm -rf "$MADE/tree"; umoci raw unpack --image "$MADE/layout":node "$MADE/tree"`},
 		{"cpio", `cd "$MADE/tree"; find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort | cpio --quiet --create --format newc --file="$MADE/root.cpio"`},
+		{"cpio.gz", `gzip -c "$MADE/root.cpio" >"$MADE/root.cpio.gz"`},
+		{"arm64", rc + ` inspect localhost/bench/base-arm64:12 >/dev/null 2>&1 || ` + rc + ` bootstrap --platform linux/arm64 -t localhost/bench/base-arm64:12 debian:bookworm
+` + rc + ` build --platform linux/arm64 -t localhost/bench/arm64:1 "$HERE/arm64"`},
+		{"arm64-tree", `rm -rf "$MADE/arm64-tree" "$MADE/arm64-layout"; ` + rc + ` push localhost/bench/arm64:1 oci:"$MADE/arm64-layout":node
+umoci raw unpack --image "$MADE/arm64-layout":node "$MADE/arm64-tree"`},
 		{"buildah", `rm -rf "$MADE/base"; ` + rc + ` push localhost/bench/base:12 oci:"$MADE/base":base
 cd "$MADE"
 echo '{"default":[{"type":"insecureAcceptAnything"}]}' >"$DIR/policy.json"

@@ -136,6 +136,12 @@ func (b *bench) measureSide(ctx context.Context, s side) (sample, error) {
 	}
 	time.Sleep(settle)
 	result, err := measure(ctx, s.script, env)
+	if s.after != "" {
+		// Also after an interrupt: a mount would stay.
+		if _, bad := output(context.WithoutCancel(ctx), s.after, env); bad != nil {
+			err = errors.Join(err, fmt.Errorf("after it: %w", bad))
+		}
+	}
 	if err != nil {
 		return sample{}, fmt.Errorf("measuring %s: %w", s.name, err)
 	}

@@ -47,7 +47,7 @@ of whole processes. rootcast also hashes, fsyncs and publishes what it makes, wh
 	}
 	fmt.Fprintf(&b, "- Tools: %s\n\n## Comparison\n\n%s", strings.Join(r.tools, "; "), r.comparison())
 	fmt.Fprintf(&b, "\nTimes and sizes are medians; a ratio in × is ours by theirs. ")
-	fmt.Fprintf(&b, "The peak is the highest of all rounds.\n\n## Each side\n\n%s\n## Every run\n\n", r.eachSide())
+	fmt.Fprintf(&b, "The peak is the highest of all rounds. What takes many minutes ran once.\n\n## Each side\n\n%s\n## Every run\n\n", r.eachSide())
 	fmt.Fprintf(&b, "Seconds from start to end (seconds of all processors).\n\n%s", r.everyRun())
 	return b.String()
 }
@@ -64,6 +64,10 @@ func (r results) comparison() string {
 		}
 		if w.target.kind == memory {
 			t = append(t, []string{fmt.Sprint(w.number), w.work, "", bytesString(ours.peak), "", "", w.target.String(), verdict})
+			continue
+		}
+		if w.theirs == "" {
+			t = append(t, []string{fmt.Sprint(w.number), w.work, "", seconds(ours.wall), "", ratio, w.target.String(), verdict})
 			continue
 		}
 		t = append(t, []string{

@@ -19,13 +19,14 @@ const (
 	atLeast             // their time is at least limit × ours
 	share               // our time is at most limit percent of theirs
 	memory              // our peak is below limit MiB
+	within              // our time is at most limit seconds, and our size at most size MB
 )
 
 // target is what a row must reach.
 type target struct {
 	kind  kind
 	limit float64
-	size  float64 // what we make is at most size × theirs; 0: not asked
+	size  float64 // what we make is at most size × theirs, or size MB; 0: not asked
 }
 
 // rows are all comparisons, in the order of the table.
@@ -48,6 +49,11 @@ func rows() []row {
 		{8, "peak memory of convert, this image from its layout", "", "layout", "", target{memory, 400, 0}},
 		{8, "peak memory of convert, a file of 3.5 GiB", "", "huge", "", target{memory, 400, 0}},
 		{9, "build with nothing changed", "`buildah build --layers`", "build", "buildah", target{atMost, 1, 0}},
+		{10, "initrd for aarch64 on x86_64", "`mkinitramfs` in the image, under qemu", "initrd-arm64", "mkinitramfs", target{atLeast, 50, 0}},
+		{10, "initrd for aarch64 on x86_64, by itself", "", "initrd-arm64", "", target{within, 1.5, 25}},
+		{10, "initrd for x86_64, by itself", "", "initrd-amd64", "", target{within, 1.5, 25}},
+		{11, "node: rootimg.cpio.zst → mounted root", "`gzip -dc | cpio -idum` on the same tmpfs", "node-cpio", "gzip-cpio", target{atLeast, 5, 0}},
+		{11, "node: rootimg.sfs → mounted root", "`gzip -dc | cpio -idum` on the same tmpfs", "node-squashfs", "gzip-cpio", target{atLeast, 50, 0}},
 	}
 }
 
@@ -63,6 +69,8 @@ func (t target) String() string {
 		s = fmt.Sprintf("≤ %.0f %%", t.limit)
 	case memory:
 		s = fmt.Sprintf("< %.0f MiB", t.limit)
+	case within:
+		return fmt.Sprintf("≤ %.1f s, ≤ %.0f MB", t.limit, t.size)
 	default:
 		s = "none"
 	}
@@ -84,6 +92,10 @@ func (t target) judge(ours, theirs sample) (string, bool) {
 	switch t.kind {
 	case memory:
 		return "", float64(ours.peak) < t.limit*(1<<20)
+	case within:
+		const mb = 1e6
+		size := float64(ours.size) / mb
+		return fmt.Sprintf("%.1f MB", size), ours.wall.Seconds() <= t.limit && size > 0 && size <= t.size
 	case atLeast:
 		r := ratio(theirs.wall, ours.wall)
 		s, met = fmt.Sprintf("%.1f× faster", r), r >= t.limit

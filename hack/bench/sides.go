@@ -12,11 +12,13 @@ type side struct {
 	title  string   // for the tables
 	script string   // what is measured
 	before string   // what is done before, off the clock
+	after  string   // what is done after, off the clock, whatever happened
 	file   string   // below $OUT, whose size is asked for
 	check  string   // what must be true of the first output; it ends with status 0
 	needs  []string // things it works on
 	flags  []string // of rootcast convert, without which there is no such side
 	warm   bool     // it needs no warming up: another side of its row has just read the same
+	once   bool     // it takes so long that it runs in one round alone
 }
 
 // conversion is a way that convert is called, and the root it makes.
@@ -95,7 +97,7 @@ if [ -s "$OUT/diff" ]; then cat "$OUT/diff" >&2; exit 1; fi`
 // sides returns all there are, in the order of their turns. A side that works on
 // what another one made comes after it.
 func (h help) sides() []side {
-	return slices.Concat(h.cpioSides(), h.layoutSides(), h.againSides(), h.otherSides(), buildSides())
+	return slices.Concat(h.cpioSides(), h.layoutSides(), h.againSides(), h.otherSides(), buildSides(), h.initrdSides(), h.nodeSides())
 }
 
 // cpioSides make a compressed cpio archive of an image in the store, or of its tree.

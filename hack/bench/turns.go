@@ -37,7 +37,7 @@ func (b *bench) choose(h help) ([]row, []side) {
 func (b *bench) measureAll(ctx context.Context, r results) error {
 	for round := range b.rounds + 1 {
 		for _, s := range r.sides {
-			if round == 0 && s.warm {
+			if round == 0 && (s.warm || s.once) || round > 1 && s.once {
 				continue
 			}
 			m, err := b.measureSide(ctx, s)
@@ -53,6 +53,11 @@ func (b *bench) measureAll(ctx context.Context, r results) error {
 			}
 			b.say("round %d of %d: %s, %s, %s", round, b.rounds, s.name, seconds(m.wall), bytesString(m.peak))
 			r.samples[s.name] = append(r.samples[s.name], m)
+			if s.once {
+				if err := b.checkSide(ctx, s); err != nil {
+					return err
+				}
+			}
 		}
 		if b.keep && round == b.rounds {
 			break
