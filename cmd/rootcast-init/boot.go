@@ -48,6 +48,7 @@ func (b *boot) loadModules(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	b.warn(answerKernel())
 	if b.usesHardware() {
 		began := time.Now()
 		loaded, err := b.modules.Coldplug(ctx)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,9 +14,34 @@ import (
 	"github.com/rootcast/rootcast/cmd/rootcast-init/modules"
 )
 
-// modprobe loads a module that the kernel itself asks for, such as a file
-// system's or a cipher's: it calls /sbin/modprobe -q -- NAME (kernel/module/kmod.c,
-// call_modprobe), which in the initrd is this program.
+// modprobePath tells which program the kernel calls for a module that it wants
+// itself, such as a file system's or a cipher's (Documentation/admin-guide/sysctl/kernel.rst).
+const modprobePath = "/proc/sys/kernel/modprobe"
+
+// answerKernel puts this program where the kernel looks for modprobe.
+func answerKernel() error {
+	text, err := os.ReadFile(modprobePath)
+	if err != nil {
+		return nil //nolint:nilerr // a kernel that calls nobody
+	}
+	name := strings.TrimSpace(string(text))
+	if !path.IsAbs(name) {
+		return nil // switched off
+	}
+	if _, err := os.Lstat(name); err == nil {
+		return nil // there is one, or this is not the first attempt
+	}
+	if err := os.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return fmt.Errorf("answering the kernel's requests for modules: %w", err)
+	}
+	if err := os.Symlink("/init", name); err != nil {
+		return fmt.Errorf("answering the kernel's requests for modules: %w", err)
+	}
+	return nil
+}
+
+// modprobe loads the modules that the kernel asks for, by their names or aliases:
+// modprobe -q -- NAME (kernel/module/kmod.c, call_modprobe).
 func modprobe(ctx context.Context, args []string) error {
 	line, err := os.ReadFile("/proc/cmdline")
 	if err != nil {

@@ -44,7 +44,6 @@ func (b *boot) applyStatelite(ctx context.Context) error {
 			return err
 		}
 	}
-	b.need(ctx, "overlay", "nfs", "nfsv4", "nfsv3", "ext4", "xfs")
 	_, err = applied.Apply(ctx, applied.Options{
 		Root: newRoot, Rules: rules, Persistent: b.options.Persistent, PersistentOpts: b.options.PersistentOpts,
 		LocalDisk: b.options.LocalDisk, Node: b.nodeName(), Format: b.options.Format, Log: b.log.Printf,

@@ -35,9 +35,6 @@ func (b *builder) skeleton() error {
 		{"proc", dir(0o555)},
 		{"root", dir(0o700)},
 		{"run", dir(0o755)},
-		{"sbin", dir(0o755)},
-		// Whom the kernel calls for a module that it wants itself (kernel/module/kmod.c).
-		{"sbin/modprobe", rootfs.NewSymlink("../init")},
 		{"sys", dir(0o555)},
 		{"sysroot", dir(0o755)},
 		{"tmp", dir(0o1777)},
