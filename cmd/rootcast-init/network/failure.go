@@ -43,6 +43,15 @@ func (r *race) dark() []iface {
 	return list
 }
 
+// asked are the candidates on which an address was asked for.
+func (r *race) asked() []iface {
+	var list []iface
+	for _, c := range r.asking {
+		list = append(list, c.iface)
+	}
+	return list
+}
+
 // hopeless tells that all that was named has been tried. Without names another
 // interface can appear at any time.
 func (r *race) hopeless() bool {

@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // HandOver writes below root what lets the booted system's network manager go on
@@ -30,13 +32,26 @@ import (
 //   - ifupdown: with dhclient the lease in its own format, which it asks to keep;
 //     otherwise the entry in run/network/ifstate that says the interface is
 //     done, so that nothing sets it up again.
+//   - udev, where the kernel cannot rename an interface that is up: a rule that
+//     keeps its name, run/udev/rules.d/79-rootcast.rules, and a .link file that
+//     makes the name that udev would give it an alternative one.
 //   - etc/resolv.conf where it is missing, empty, or points to nowhere. A link into
 //     /run is some service's, and stays.
 //
-// Physical interfaces are known by hardware address, since udev may rename them.
+// Network managers are told of a physical interface by its hardware address, since
+// udev may rename it.
 // No link of the image leads a write out of root. The error joins what could not
 // be written; the rest is.
 func (l *Lease) HandOver(root string) error {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return fmt.Errorf("handing the network over: %w", err)
+	}
+	return l.handOver(root, unix.ByteSliceToString(name.Release[:]))
+}
+
+// handOver is HandOver with a kernel, by its release as uname(2) has it.
+func (l *Lease) handOver(root, kernel string) error {
 	r, err := os.OpenRoot(root)
 	if err != nil {
 		return fmt.Errorf("handing the network over: %w", err)
@@ -50,6 +65,9 @@ func (l *Lease) HandOver(root string) error {
 	}
 	if h.has("sbin/ifup", "usr/sbin/ifup") {
 		h.ifupdown()
+	}
+	if !renamesLive(kernel) && h.has("usr/lib/systemd/systemd-udevd", "lib/systemd/systemd-udevd", "sbin/udevd", "usr/sbin/udevd") {
+		h.keepNames()
 	}
 	h.resolvConf()
 	return errors.Join(append(h.errs, r.Close())...)

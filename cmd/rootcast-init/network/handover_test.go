@@ -45,9 +45,11 @@ func with(l *Lease, change func(*Lease)) *Lease {
 var (
 	debian = map[string]string{
 		"usr/sbin/ifup": "", "usr/sbin/dhclient": "", "sbin": "@usr/sbin", "etc/resolv.conf": "\n", "usr/lib/systemd/systemd-networkd": "",
+		"usr/lib/systemd/systemd-udevd":                   "@/bin/udevadm",
 		"usr/lib/systemd/network/80-container-ve.network": "[Match]\nName=ve-*\nDriver=veth\n",
 	}
 	alma   = map[string]string{"usr/sbin/NetworkManager": "", "etc/resolv.conf": "@/run/NetworkManager/resolv.conf"}
+	udev   = map[string]string{"lib/systemd/systemd-udevd": ""}
 	ubuntu = map[string]string{
 		"usr/lib/systemd/systemd-networkd": "", "etc/resolv.conf": "@../run/systemd/resolve/stub-resolv.conf",
 		"etc/systemd/network/20-wired.network":      "[Match]\nName=en*\n[Network]\nDHCP=yes\n",
@@ -70,6 +72,9 @@ func merged(images ...map[string]string) map[string]string {
 	}
 	return all
 }
+
+// oldKernel cannot rename an interface that is up.
+const oldKernel = "6.1.0-44-amd64"
 
 func TestHandOver(t *testing.T) {
 	ib := with(dhcpLease(), func(l *Lease) { l.Interface, l.MAC = "ib0", ib0 })
@@ -97,6 +102,11 @@ func TestHandOver(t *testing.T) {
 			"etc/NetworkManager/system-connections/b.nmconnection": "[connection]\nuuid=22222222-0000-0000-0000-000000000000\ntype=ethernet\n[ethernet]\nmac-address=52:54:00:00:00:10\n",
 			"etc/NetworkManager/system-connections/c.nmconnection": "[connection]\nuuid=33333333-0000-0000-0000-000000000000\ntype=wifi\n",
 		}), dhcpLease()},
+		{"udev-bond", udev, with(dhcpLease(), func(l *Lease) { l.Interface, l.Slaves = "bond0", []string{"eth0", "eth1"} })},
+		{"udev-vlan", udev, with(dhcpLease(), func(l *Lease) { l.Interface, l.Parent = "eth0.5", "eth0" })},
+		{"udev-vlan-of-bond", udev, with(dhcpLease(), func(l *Lease) {
+			l.Interface, l.Parent, l.Slaves = "bond0.5", "bond0", []string{"eth0", "eth1"}
+		})},
 		{"resolv-missing", nil, dhcpLease()},
 		{"resolv-link-to-nowhere", map[string]string{"etc/resolv.conf": "@/nowhere"}, dhcpLease()},
 		{"resolv-no-servers", nil, with(dhcpLease(), func(l *Lease) { l.DNS = nil })},
@@ -104,11 +114,25 @@ func TestHandOver(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			root := image(t, c.image)
 			before := listing(t, root)
-			if err := c.lease.HandOver(root); err != nil {
+			if err := c.lease.handOver(root, oldKernel); err != nil {
 				t.Fatal(err)
 			}
 			golden(t, c.name, news(before, listing(t, root)))
 		})
+	}
+}
+
+// TestHandOverRenamesLive leaves the name to udev where it can change it.
+func TestHandOverRenamesLive(t *testing.T) {
+	for release, keeps := range map[string]bool{
+		oldKernel: true, "5.14.0-570.el9.x86_64": true, "6.2.0": false, "6.12.48+deb13-amd64": false, "10.0-rc1": false, "unknown": true,
+	} {
+		root := image(t, udev)
+		if err := dhcpLease().handOver(root, release); err != nil {
+			t.Fatal(err)
+		}
+		_, err := os.Stat(filepath.Join(root, "run/udev/rules.d/79-rootcast.rules"))
+		equal(t, release+" keeps the name", err == nil, keeps)
 	}
 }
 

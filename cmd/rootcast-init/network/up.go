@@ -29,15 +29,20 @@ func Up(ctx context.Context, c Config) (*Lease, error) {
 	if err := won.lease.apply(ctx, won.iface, c.Log); err != nil {
 		return nil, err
 	}
-	for index, lost := range r.asking {
-		if index == won.iface.index {
+	r.releaseOthers(won)
+	return won.lease, nil
+}
+
+// releaseOthers leaves alone what the answer came by.
+func (r *race) releaseOthers(won result) {
+	for _, i := range append(r.dark(), r.asked()...) {
+		if i.index == won.iface.index || i.name == won.lease.Parent || slices.Contains(won.lease.Slaves, i.name) {
 			continue
 		}
-		if err := release(lost.iface); err != nil {
-			c.Log("%v", err)
+		if err := release(i); err != nil {
+			r.config.Log("%v", err)
 		}
 	}
-	return won.lease, nil
 }
 
 // complete adds what the command line says to what the network said.

@@ -70,7 +70,8 @@ func TestDHCP(t *testing.T) {
 	}
 }
 
-// TestSecondAnswers has two links and a server on one; the other is set down.
+// TestSecondAnswers has two links and a server on one, and an interface without a
+// link; the others are set down.
 func TestSecondAnswers(t *testing.T) {
 	l := newLab(t)
 	if l == nil {
@@ -78,6 +79,7 @@ func TestSecondAnswers(t *testing.T) {
 	}
 	l.wire("eth0", mac0)
 	l.wire("eth1", mac1)
+	l.wire("eth2", mac2)
 	l.plug("eth0", "10.0.0.1/24")
 	l.plug("eth1", "10.0.1.1/24")
 	l.serve4("eth1", pool("10.0.1.5", "10.0.1.1", mask24()))
@@ -85,6 +87,7 @@ func TestSecondAnswers(t *testing.T) {
 	equal(t, "interface", lease.Interface, "eth1")
 	equal(t, "eth0 is up", l.isUp("eth0"), false)
 	equal(t, "eth1 is up", l.isUp("eth1"), true)
+	equal(t, "eth2 is up", l.isUp("eth2"), false)
 }
 
 // TestBootIF picks the interface that does not answer first, of three that would.
