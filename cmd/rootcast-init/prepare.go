@@ -11,13 +11,17 @@ import (
 	"github.com/rootcast/rootcast/convert/statelite"
 )
 
-// prepareRoot brings the node's own into the root: its state and its lease.
+// prepareRoot brings the node's own into the root: its state, and then its lease,
+// which belongs into what is mounted on the root by then.
 func (b *boot) prepareRoot(ctx context.Context) error {
+	if err := b.applyStatelite(ctx); err != nil {
+		return err
+	}
 	if b.lease != nil {
 		// Without it the system asks for an address by itself.
-		b.warn(b.lease.HandOver(newRoot))
+		b.warn(b.lease.HandOver(newRoot, "/run"))
 	}
-	return b.applyStatelite(ctx)
+	return nil
 }
 
 // applyStatelite mounts what outlives a boot, if the image has rules for that.

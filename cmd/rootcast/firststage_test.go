@@ -94,9 +94,13 @@ func everywhere() []nodeCheck {
 	}
 }
 
-// keptLease: the boot's address is still there, on a link that is up.
-func keptLease() nodeCheck {
-	return nodeCheck{"address", "ip -4 -o addr show up scope global", `10\.0\.2\.15/24`}
+// keptLease: networkd has taken over the boot's address, which was never gone.
+func keptLease(address string) nodeCheck {
+	return nodeCheck{
+		"address", "/lib/systemd/systemd-networkd-wait-online --any --timeout 60; networkctl --no-legend list | cat; ip -4 -o addr show up scope global; " +
+			"grep -c ^Deleted /run/addresses; grep -o 'inet [0-9./]*' /run/addresses | sort -u",
+		`routable configured\n(.*\n)*.*inet ` + regexp.QuoteMeta(address) + ` .*\n0\ninet ` + regexp.QuoteMeta(address) + `\nend of`,
+	}
 }
 
 func ways(ours, others authority) []way {
@@ -104,7 +108,7 @@ func ways(ours, others authority) []way {
 	return []way{
 		{name: "ramdisk cpio", convert: []string{"--method", "cpio"}, checks: []nodeCheck{onTmpfs(), capabilities()}},
 		{name: "ramdisk squashfs", convert: []string{"--boot", "ramdisk", "--method", "squashfs"}, checks: []nodeCheck{onOverlay(), capabilities()}},
-		{name: "cpio", convert: netroot("cpio"), serve: serveHTTP, checks: []nodeCheck{onTmpfs(), capabilities(), keptLease()}},
+		{name: "cpio", convert: netroot("cpio"), serve: serveHTTP, checks: []nodeCheck{onTmpfs(), capabilities(), keptLease("10.0.2.15/24")}},
 		{name: "squashfs", convert: netroot("squashfs"), serve: serveHTTP, checks: []nodeCheck{onOverlay(), capabilities()}},
 		{name: "erofs", convert: netroot("erofs"), serve: serveHTTP, append: "rootcast.zram=256M", checks: []nodeCheck{
 			onOverlay(), capabilities(), {"zram", "findmnt -no SOURCE /run/rootcast/upper", `^/dev/zram\d$`},

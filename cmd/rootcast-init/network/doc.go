@@ -5,7 +5,7 @@
 //	…
 //	err = os.WriteFile("/etc/resolv.conf", lease.ResolvConf(), 0o644)
 //	…
-//	err = lease.HandOver("/newroot") // the root is mounted, /run has been moved into it
+//	err = lease.HandOver("/newroot", "/run") // the root is mounted, /run will be moved into it
 //
 // # Which interface
 //

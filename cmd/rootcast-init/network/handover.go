@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HandOver writes below root what lets the booted system's network manager go on
-// with the address, so that the link does not drop. The new root is mounted there
-// and root/run is what its /run will be. Only the managers that the image has get
-// files:
+// HandOver writes what lets the booted system's network manager go on with the
+// address, so that the link does not drop. The new root is mounted on root, and run
+// is what will be mounted on its /run: names below begin there if they begin with
+// run/. Only the managers that the image has get files:
 //
 //   - systemd-networkd: run/systemd/network/zz-rootcast-NAME.network, which asks for
 //     the same lease. It comes last of all names, so any file of the image that
@@ -42,21 +42,25 @@ import (
 // udev may rename it.
 // No link of the image leads a write out of root. The error joins what could not
 // be written; the rest is.
-func (l *Lease) HandOver(root string) error {
+func (l *Lease) HandOver(root, run string) error {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
 		return fmt.Errorf("handing the network over: %w", err)
 	}
-	return l.handOver(root, unix.ByteSliceToString(name.Release[:]))
+	return l.handOver(root, run, unix.ByteSliceToString(name.Release[:]))
 }
 
 // handOver is HandOver with a kernel, by its release as uname(2) has it.
-func (l *Lease) handOver(root, kernel string) error {
-	r, err := os.OpenRoot(root)
-	if err != nil {
+func (l *Lease) handOver(root, run, kernel string) (err error) {
+	h := &handover{lease: l}
+	if h.root, err = os.OpenRoot(root); err != nil {
 		return fmt.Errorf("handing the network over: %w", err)
 	}
-	h := &handover{root: r, lease: l}
+	defer h.root.Close() //nolint:errcheck // a directory
+	if h.run, err = os.OpenRoot(run); err != nil {
+		return fmt.Errorf("handing the network over: %w", err)
+	}
+	defer h.run.Close() //nolint:errcheck // a directory
 	if h.has("usr/lib/systemd/systemd-networkd", "lib/systemd/systemd-networkd") {
 		h.networkd()
 	}
@@ -70,14 +74,14 @@ func (l *Lease) handOver(root, kernel string) error {
 		h.keepNames()
 	}
 	h.resolvConf()
-	return errors.Join(append(h.errs, r.Close())...)
+	return errors.Join(h.errs...)
 }
 
 // handover collects what goes wrong: one manager's trouble is not another's.
 type handover struct {
-	root  *os.Root
-	lease *Lease
-	errs  []error
+	root, run *os.Root
+	lease     *Lease
+	errs      []error
 }
 
 // has tells whether the image has one of the files, or a link of that name.
@@ -97,13 +101,17 @@ func (h *handover) write(name string, mode fs.FileMode, content []byte) {
 }
 
 func (h *handover) try(name string, mode fs.FileMode, content []byte) error {
-	if err := h.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+	root := h.root
+	if below, ok := strings.CutPrefix(name, "run/"); ok {
+		root, name = h.run, below
+	}
+	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
-	if err := h.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := h.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func TestHandOver(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			root := image(t, c.image)
 			before := listing(t, root)
-			if err := c.lease.handOver(root, oldKernel); err != nil {
+			if err := c.lease.handOver(root, filepath.Join(root, "run"), oldKernel); err != nil {
 				t.Fatal(err)
 			}
 			golden(t, c.name, news(before, listing(t, root)))
@@ -128,7 +128,7 @@ func TestHandOverRenamesLive(t *testing.T) {
 		oldKernel: true, "5.14.0-570.el9.x86_64": true, "6.2.0": false, "6.12.48+deb13-amd64": false, "10.0-rc1": false, "unknown": true,
 	} {
 		root := image(t, udev)
-		if err := dhcpLease().handOver(root, release); err != nil {
+		if err := dhcpLease().handOver(root, filepath.Join(root, "run"), release); err != nil {
 			t.Fatal(err)
 		}
 		_, err := os.Stat(filepath.Join(root, "run/udev/rules.d/79-rootcast.rules"))
@@ -147,18 +147,19 @@ func TestHandOverEscape(t *testing.T) {
 		"sbin/ifup": "", "sbin/dhclient": "", "usr/lib/systemd/systemd-networkd": "", "usr/sbin/NetworkManager": "",
 		"var/lib/dhcp": "@" + outside, "etc/resolv.conf": "@" + outside + "/resolv.conf", "run": "@" + outside,
 	})
-	if err := dhcpLease().HandOver(root); err == nil || !strings.Contains(err.Error(), "handing the network over: writing /var/lib/dhcp/dhclient.eth0.leases") {
+	run := t.TempDir()
+	if err := dhcpLease().HandOver(root, run); err == nil || !strings.Contains(err.Error(), "handing the network over: writing /var/lib/dhcp/dhclient.eth0.leases") {
 		t.Errorf("the error is %v", err)
 	}
 	if got := listing(t, outside); got["resolv.conf"] != "-rw-r--r--\n" || len(got) != 1 {
 		t.Errorf("outside there is %q", got)
 	}
-	if err := dhcpLease().HandOver(filepath.Join(root, "none")); err == nil {
+	if err := dhcpLease().HandOver(filepath.Join(root, "none"), run); err == nil {
 		t.Error("a root that is not there is taken")
 	}
 	// The file itself is a link: it is replaced.
 	root = image(t, map[string]string{"sbin/ifup": "", "sbin/dhclient": "", "var/lib/dhcp/dhclient.eth0.leases": "@" + outside + "/resolv.conf"})
-	if err := dhcpLease().HandOver(root); err != nil {
+	if err := dhcpLease().HandOver(root, run); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := os.ReadFile(filepath.Join(outside, "resolv.conf")); err != nil || len(b) > 0 {
@@ -166,10 +167,15 @@ func TestHandOverEscape(t *testing.T) {
 	}
 }
 
-// image makes a root.
+// image makes a root, with an empty /run.
 func image(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
+	if _, ok := files["run"]; !ok {
+		if err := os.Mkdir(filepath.Join(root, "run"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for name, content := range files {
 		name = filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {

@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// networkDirs are where systemd-networkd reads .network files, the first wins
-// (systemd.network(5)).
+// networkDirs are where systemd-networkd finds .network files of the image, the
+// first wins (systemd.network(5)). What the image has below /run is hidden.
 var networkDirs = [...]string{ //nolint:gochecknoglobals // a constant table
-	"etc/systemd/network", "run/systemd/network", "usr/local/lib/systemd/network", "usr/lib/systemd/network", "lib/systemd/network",
+	"etc/systemd/network", "usr/local/lib/systemd/network", "usr/lib/systemd/network", "lib/systemd/network",
 }
 
 const dropIn = "# Written at boot by rootcast: what the node was started with stays up while this file is applied.\n"

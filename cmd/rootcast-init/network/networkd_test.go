@@ -61,7 +61,7 @@ func networkdGoesOn(t *testing.T, file string) {
 	if err := os.Chmod(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := lease.HandOver(root); err != nil {
+	if err := lease.HandOver(root, filepath.Join(root, "run")); err != nil {
 		t.Fatal(err)
 	}
 	own := filepath.Join(root, "run/systemd/network/zz-rootcast-eth0.network")
