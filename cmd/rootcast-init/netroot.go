@@ -37,11 +37,14 @@ func (b *boot) networkUp(ctx context.Context) (err error) {
 	if len(b.options.VLAN) > 0 {
 		b.need(ctx, "8021q")
 	}
-	b.lease, err = network.Up(ctx, network.Config{
+	config := network.Config{
 		BootIF: b.options.BootIF, NetDev: b.options.NetDev, IP: b.options.IP, VLAN: b.options.VLAN, Bond: b.options.Bond,
 		Nameserver: b.options.Nameserver, Log: b.log.Printf,
-	})
-	if err != nil {
+	}
+	if _, err := network.Parse(config); err != nil {
+		return fmt.Errorf("%w: %w", err, errForGood)
+	}
+	if b.lease, err = network.Up(ctx, config); err != nil {
 		return err
 	}
 	if err := os.MkdirAll("/etc", 0o755); err != nil {

@@ -25,6 +25,8 @@ import (
 //     ClientIdentifier=mac where they say neither: networkd then keeps the
 //     address while it applies them, and is the same client to the server.
 //     Files that generators write later, as netplan does, are not known here.
+//     The interfaces of a bond that the image has no .netdev file for are unmanaged:
+//     run/systemd/network/00-rootcast-NAME.network.
 //   - NetworkManager: a profile in run/NetworkManager/system-connections, and the
 //     state file by which it knows that the device is already up with it. If the
 //     image has a profile for the interface, the state names that one instead.
@@ -32,9 +34,9 @@ import (
 //   - ifupdown: with dhclient the lease in its own format, which it asks to keep;
 //     otherwise the entry in run/network/ifstate that says the interface is
 //     done, so that nothing sets it up again.
-//   - udev, where the kernel cannot rename an interface that is up: a rule that
-//     keeps its name, run/udev/rules.d/79-rootcast.rules, and a .link file that
-//     makes the name that udev would give it an alternative one.
+//   - udev, where the kernel cannot rename an interface that is up, and for a bond's:
+//     a rule that keeps the name, run/udev/rules.d/79-rootcast.rules, and a .link
+//     file that makes the name that udev would give an alternative one.
 //   - etc/resolv.conf where it is missing, empty, or points to nowhere. A link into
 //     /run is some service's, and stays.
 //
@@ -70,7 +72,7 @@ func (l *Lease) handOver(root, run, kernel string) (err error) {
 	if h.has("sbin/ifup", "usr/sbin/ifup") {
 		h.ifupdown()
 	}
-	if !renamesLive(kernel) && h.has("usr/lib/systemd/systemd-udevd", "lib/systemd/systemd-udevd", "sbin/udevd", "usr/sbin/udevd") {
+	if (!renamesLive(kernel) || len(l.Slaves) > 0) && h.has("usr/lib/systemd/systemd-udevd", "lib/systemd/systemd-udevd", "sbin/udevd", "usr/sbin/udevd") {
 		h.keepNames()
 	}
 	h.resolvConf()

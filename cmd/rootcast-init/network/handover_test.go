@@ -78,6 +78,7 @@ const oldKernel = "6.1.0-44-amd64"
 
 func TestHandOver(t *testing.T) {
 	ib := with(dhcpLease(), func(l *Lease) { l.Interface, l.MAC = "ib0", ib0 })
+	bond := with(dhcpLease(), func(l *Lease) { l.Interface, l.Slaves = "bond0", []string{"eth0", "eth1"} })
 	for _, c := range []struct {
 		name  string
 		image map[string]string
@@ -91,18 +92,25 @@ func TestHandOver(t *testing.T) {
 		{"networkd-dhcp6", map[string]string{"lib/systemd/systemd-networkd": ""}, with(dhcpLease(), func(l *Lease) { l.Method = DHCP6 })},
 		{"networkd-auto6", map[string]string{"lib/systemd/systemd-networkd": ""}, with(dhcpLease(), func(l *Lease) { l.Method = Auto6 })},
 		{"networkd-vlan", map[string]string{"lib/systemd/systemd-networkd": ""}, with(dhcpLease(), func(l *Lease) { l.Interface, l.Parent = "eth0.5", "eth0" })},
+		{"networkd-bond", map[string]string{
+			"lib/systemd/systemd-networkd": "", "etc/systemd/network/10-other.netdev": "[NetDev]\nName=bond1\nKind=bond\n",
+			"etc/systemd/network/80-all.network": "[Match]\nType=ether\n[Network]\nDHCP=yes\n",
+		}, bond},
+		{"networkd-own-bond", map[string]string{
+			"lib/systemd/systemd-networkd": "", "etc/systemd/network/10-bond0.netdev": "[NetDev]\nName=bond0\nKind=bond\n",
+		}, bond},
 		{"networkd-infiniband", map[string]string{"lib/systemd/systemd-networkd": ""}, ib},
 		{"alma-dhcp", alma, dhcpLease()},
 		{"alma-static", alma, staticLease()},
 		{"alma-dhcp6", alma, with(dhcpLease(), func(l *Lease) { l.Method = DHCP6 })},
 		{"alma-infiniband", alma, ib},
-		{"alma-bond", alma, with(dhcpLease(), func(l *Lease) { l.Interface, l.Slaves = "bond0", []string{"eth0", "eth1"} })},
+		{"alma-bond", alma, bond},
 		{"alma-own-profile", merged(alma, map[string]string{
 			"etc/NetworkManager/system-connections/a.nmconnection": "[connection]\nuuid=11111111-0000-0000-0000-000000000000\ntype=ethernet\n",
 			"etc/NetworkManager/system-connections/b.nmconnection": "[connection]\nuuid=22222222-0000-0000-0000-000000000000\ntype=ethernet\n[ethernet]\nmac-address=52:54:00:00:00:10\n",
 			"etc/NetworkManager/system-connections/c.nmconnection": "[connection]\nuuid=33333333-0000-0000-0000-000000000000\ntype=wifi\n",
 		}), dhcpLease()},
-		{"udev-bond", udev, with(dhcpLease(), func(l *Lease) { l.Interface, l.Slaves = "bond0", []string{"eth0", "eth1"} })},
+		{"udev-bond", udev, bond},
 		{"udev-vlan", udev, with(dhcpLease(), func(l *Lease) { l.Interface, l.Parent = "eth0.5", "eth0" })},
 		{"udev-vlan-of-bond", udev, with(dhcpLease(), func(l *Lease) {
 			l.Interface, l.Parent, l.Slaves = "bond0.5", "bond0", []string{"eth0", "eth1"}

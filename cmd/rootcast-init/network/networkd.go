@@ -2,6 +2,7 @@ package network
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io/fs"
@@ -22,9 +23,39 @@ const dropIn = "# Written at boot by rootcast: what the node was started with st
 // networkd writes the file that is used where the image has none that matches, and
 // the drop-ins for those that could.
 func (h *handover) networkd() {
+	h.units("network", func(base string, conf unit) {
+		if !conf.couldMatch(h.lease) {
+			return
+		}
+		if keep := h.lease.keep(conf); keep != "" {
+			h.write("run/systemd/network/"+base+".d/rootcast.conf", 0o644, []byte(dropIn+keep))
+		}
+	})
+	h.write("run/systemd/network/zz-rootcast-"+h.lease.Interface+".network", 0o644, h.lease.networkdFile())
+	h.leaveSlaves()
+}
+
+// leaveSlaves keeps networkd from taking interfaces out of a bond that it has no
+// .netdev file for, which it does once a file matches them, be it for all Ethernet.
+func (h *handover) leaveSlaves() {
+	bond := cmp.Or(h.lease.Parent, h.lease.Interface)
+	known := false
+	h.units("netdev", func(_ string, conf unit) { known = known || slices.Contains(conf["NetDev"]["Name"], bond) })
+	if known {
+		return
+	}
+	for _, name := range h.lease.Slaves {
+		h.write("run/systemd/network/00-rootcast-"+name+".network", 0o644,
+			fmt.Appendf(nil, "# Written at boot by rootcast: it is part of %s.\n[Match]\nName=%s\n\n[Link]\nUnmanaged=yes\n", bond, name))
+	}
+}
+
+// units calls each for the image's files of networkd that have the suffix and are
+// not masked, by one of a better directory or by a link to /dev/null.
+func (h *handover) units(suffix string, each func(base string, conf unit)) {
 	seen := map[string]bool{}
 	for _, dir := range networkDirs {
-		files, err := fs.Glob(h.root.FS(), dir+"/*.network")
+		files, err := fs.Glob(h.root.FS(), dir+"/*."+suffix)
 		if err != nil {
 			continue // not with this pattern
 		}
@@ -32,17 +63,12 @@ func (h *handover) networkd() {
 			base := path.Base(name)
 			content, err := h.root.ReadFile(name)
 			if seen[base] || err != nil {
-				continue // masked by one of a better directory, or by a link to /dev/null
+				continue
 			}
 			seen[base] = true
-			if conf := parseUnit(content); conf.couldMatch(h.lease) {
-				if keep := h.lease.keep(conf); keep != "" {
-					h.write("run/systemd/network/"+base+".d/rootcast.conf", 0o644, []byte(dropIn+keep))
-				}
-			}
+			each(base, parseUnit(content))
 		}
 	}
-	h.write("run/systemd/network/zz-rootcast-"+h.lease.Interface+".network", 0o644, h.lease.networkdFile())
 }
 
 // keep is what a file lacks to take over without a gap.
