@@ -73,6 +73,7 @@ type way struct {
 	convert []string                                                   // how the image is converted
 	serve   func(t *testing.T, dir string, root netboot.File) []string // the URLs of the root; nil: it is in the ramdisk
 	append  string                                                     // more kernel arguments
+	machine func(t *testing.T, m *qemu.Machine)                        // what the machine has of its own
 	refused string                                                     // what the first stage says instead of booting
 	checks  []nodeCheck
 }
@@ -94,12 +95,13 @@ func everywhere() []nodeCheck {
 	}
 }
 
-// keptLease: networkd has taken over the boot's address, which was never gone.
-func keptLease(address string) nodeCheck {
+// keptLease: networkd has taken over the interface with the boot's address, which
+// was never gone, and nothing else.
+func keptLease(name, address string) nodeCheck {
 	return nodeCheck{
-		"address", "/lib/systemd/systemd-networkd-wait-online --any --timeout 60; networkctl --no-legend list | cat; ip -4 -o addr show up scope global; " +
-			"grep -c ^Deleted /run/addresses; grep -o 'inet [0-9./]*' /run/addresses | sort -u",
-		`routable configured\n(.*\n)*.*inet ` + regexp.QuoteMeta(address) + ` .*\n0\ninet ` + regexp.QuoteMeta(address) + `\nend of`,
+		"address", "/lib/systemd/systemd-networkd-wait-online --interface " + name +
+			"; echo $(networkctl --no-legend list " + name + ") $(ip -4 -o addr show up scope global) gone: $(grep -c ^Deleted /run/addresses)",
+		`^\d+ ` + name + ` \w+ routable configured \d+: ` + name + ` inet ` + regexp.QuoteMeta(address) + ` [^:]* gone: 0$`,
 	}
 }
 
@@ -108,8 +110,8 @@ func ways(ours, others authority) []way {
 	return []way{
 		{name: "ramdisk cpio", convert: []string{"--method", "cpio"}, checks: []nodeCheck{onTmpfs(), capabilities()}},
 		{name: "ramdisk squashfs", convert: []string{"--boot", "ramdisk", "--method", "squashfs"}, checks: []nodeCheck{onOverlay(), capabilities()}},
-		{name: "cpio", convert: netroot("cpio"), serve: serveHTTP, checks: []nodeCheck{onTmpfs(), capabilities(), keptLease("10.0.2.15/24")}},
-		{name: "squashfs", convert: netroot("squashfs"), serve: serveHTTP, checks: []nodeCheck{onOverlay(), capabilities()}},
+		{name: "cpio", convert: netroot("cpio"), serve: serveHTTP, checks: []nodeCheck{onTmpfs(), capabilities(), keptLease("eth0", "10.0.2.15/24")}},
+		{name: "squashfs", convert: netroot("squashfs"), serve: serveHTTP, append: "BOOTIF=01-52-54-00-12-34-56", checks: []nodeCheck{onOverlay(), capabilities()}},
 		{name: "erofs", convert: netroot("erofs"), serve: serveHTTP, append: "rootcast.zram=256M", checks: []nodeCheck{
 			onOverlay(), capabilities(), {"zram", "findmnt -no SOURCE /run/rootcast/upper", `^/dev/zram\d$`},
 		}},
@@ -117,10 +119,20 @@ func ways(ours, others authority) []way {
 		{name: "registry", convert: netroot("squashfs"), serve: serveRegistry, checks: []nodeCheck{onOverlay()}},
 		{name: "https", convert: netroot("squashfs", "--ca-cert", ours.path), serve: serveTLS(ours), checks: []nodeCheck{onOverlay()}},
 		{name: "fail-over", convert: netroot("cpio"), serve: serveHalf, checks: []nodeCheck{onTmpfs()}},
+		{
+			name: "bond and vlan", convert: netroot("squashfs"), serve: serveHTTP, machine: onVLAN(5),
+			append: "bond=bond0:eth0,eth1:mode=active-backup vlan=bond0.5:bond0 ip=10.0.2.77::10.0.2.2:255.255.255.0:n77:bond0.5:none",
+			checks: []nodeCheck{
+				onOverlay(), keptLease("bond0.5", "10.0.2.77/24"),
+				{"bond", "cat /proc/net/bonding/bond0", `(?s)active-backup.*Slave Interface: eth0\nMII Status: up.*Slave Interface: eth1\nMII Status: up`},
+			},
+		},
 		{name: "flipped bit", convert: netroot("cpio"), serve: serveFlipped, refused: `has sha256 [0-9a-f]{64}, expected`},
 		{name: "not trusted", convert: netroot("cpio", "--ca-cert", others.path), serve: serveTLS(ours), refused: `certificate`},
 		{name: "not there", convert: netroot("cpio"), serve: serveNothing, refused: `404`},
 		{name: "no url", convert: netroot("cpio"), refused: `no imgurl= on the kernel command line`},
+		{name: "no network", convert: netroot("cpio"), serve: serveHTTP, machine: noNetwork, refused: `no sign of a network interface .*check that it has a network card`},
+		{name: "bad address", convert: netroot("cpio"), serve: serveHTTP, append: "ip=10.0.0.1/33", refused: `reading ip=10.0.0.1/33: .* is expected`},
 	}
 }
 
@@ -134,7 +146,7 @@ func (w way) try(t *testing.T, n *nodeTest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := startGuest(t, dir, m, w.urls(t, dir, m)+" "+w.append, nil)
+	g := startGuest(t, dir, m, w.urls(t, dir, m)+" "+w.append, w.machine)
 	if w.refused != "" {
 		g.refuses(w.refused)
 		return
@@ -164,7 +176,7 @@ type guest struct {
 	console *lockedBuffer
 }
 
-func startGuest(t *testing.T, dir string, m *netboot.Manifest, line string, disks []string) *guest {
+func startGuest(t *testing.T, dir string, m *netboot.Manifest, line string, change func(*testing.T, *qemu.Machine)) *guest {
 	t.Helper()
 	initrd := netboot.RamdiskName
 	if m.Boot == netboot.BootNetroot {
@@ -174,10 +186,14 @@ func startGuest(t *testing.T, dir string, m *netboot.Manifest, line string, disk
 	t.Cleanup(cancel)
 	g := &guest{T: t, ctx: ctx, console: &lockedBuffer{}}
 	var err error
-	g.Session, err = qemu.Start(ctx, qemu.Machine{
-		Arch: "amd64", Kernel: filepath.Join(dir, netboot.KernelName), Initrd: filepath.Join(dir, initrd), Disks: disks,
+	machine := qemu.Machine{
+		Arch: "amd64", Kernel: filepath.Join(dir, netboot.KernelName), Initrd: filepath.Join(dir, initrd),
 		CommandLine: m.Arguments + " " + line, Memory: qemu.MemoryFor(m.Memory.Peak), CPUs: 2, Network: qemu.User,
-	}, qemu.Options{Output: g.console})
+	}
+	if change != nil {
+		change(t, &machine)
+	}
+	g.Session, err = qemu.Start(ctx, machine, qemu.Options{Output: g.console})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +225,7 @@ func (g *guest) login() {
 	g.await("login:")
 	g.send("root\n")
 	g.await("#")
-	g.send("export TERM=dumb PS1= PS2=; stty -echo; systemctl is-system-running --wait; echo 'rea''dy'\n")
+	g.send("export TERM=dumb PS1= PS2=; stty -echo; dmesg -n 1; systemctl is-system-running --wait; echo 'rea''dy'\n")
 	g.await("ready\n")
 }
 
@@ -416,13 +432,14 @@ func stateSurvives(t *testing.T, n *nodeTest) {
 		t.Fatal(err)
 	}
 	const line = "rootcast.persistent=LABEL=state NODE=n1"
-	g := startGuest(t, dir, m, line, []string{disk})
+	withDisk := func(_ *testing.T, m *qemu.Machine) { m.Disks = []string{disk} }
+	g := startGuest(t, dir, m, line, withDisk)
 	g.login()
 	g.run("writing", "echo hello >/etc/kept; echo again >/var/kept/file; echo gone >/var/lost/file; echo gone >/etc/lost; sync; systemctl poweroff --force")
 	if err := g.Wait(g.ctx); err != nil {
 		t.Fatal(err)
 	}
-	g = startGuest(t, dir, m, line, []string{disk})
+	g = startGuest(t, dir, m, line, withDisk)
 	g.login()
 	g.check(nodeCheck{"state", "cat /etc/kept /var/kept/file", `^hello\nagain$`})
 	g.check(nodeCheck{"the rest", "ls /var/lost/file /etc/lost 2>&1 | grep -c 'No such'", `^2$`})

@@ -75,3 +75,12 @@ func (a arch) consoleArg() string {
 	}
 	return "console=" + a.console + "," + a.baud
 }
+
+// card is a network card on a -netdev.
+func (a arch) card(netdev string) string {
+	card := "virtio-net-" + a.bus + ",netdev=" + netdev
+	if a.bus == "pci" {
+		card += ",romfile=" // or QEMU asks for a network boot ROM
+	}
+	return card
+}

@@ -29,6 +29,8 @@ const (
 	Isolated Network = "isolated"
 	// User lets the guest reach the host at 10.0.2.2, and what the host reaches.
 	User Network = "user"
+	// None is no network card.
+	None Network = "none"
 )
 
 const (
@@ -54,7 +56,7 @@ type Machine struct {
 	CPUs int
 	// Accel is TCG or KVM; the default is TCG.
 	Accel Accel
-	// Network is Isolated or User; the default is Isolated.
+	// Network is Isolated, User or None; the default is Isolated.
 	Network Network
 	// Disks are raw files that the guest sees as virtio disks, in this order, and
 	// may write to.
@@ -62,6 +64,8 @@ type Machine struct {
 	// SSHPort, if not 0, is the port of the host's 127.0.0.1 that leads to the
 	// guest's port 22.
 	SSHPort int
+	// More are further arguments for QEMU, as they stand.
+	More []string
 	// Program is the QEMU binary; the default is the architecture's, found in
 	// PATH.
 	Program string
@@ -96,17 +100,16 @@ func (m Machine) args(serial string) ([]string, error) {
 		args = append(args, "-monitor", "none")
 	}
 	args = append(args, "-serial", serial)
-	// romfile= keeps QEMU from asking for a network boot ROM.
-	nic := "virtio-net-" + a.bus + ",netdev=net0"
-	if a.bus == "pci" {
-		nic += ",romfile="
+	args = append(args, "-device", "virtio-rng-"+a.bus)
+	if m.Network != None {
+		args = append(args, "-netdev", m.netdev(), "-device", a.card("net0"))
 	}
-	args = append(args, "-device", "virtio-rng-"+a.bus, "-netdev", m.netdev(), "-device", nic)
 	for i, disk := range m.Disks {
 		// A comma in a path is doubled, as in all of QEMU's lists.
 		args = append(args, "-drive", fmt.Sprintf("if=none,id=disk%d,format=raw,file=%s", i, strings.ReplaceAll(disk, ",", ",,")),
 			"-device", fmt.Sprintf("virtio-blk-%s,drive=disk%d", a.bus, i))
 	}
+	args = append(args, m.More...)
 	// Unlike most of QEMU's values these three are taken as they stand: a comma
 	// in a path must not be doubled.
 	args = append(args, "-kernel", m.Kernel)
@@ -145,8 +148,10 @@ func (m Machine) check(a arch) error {
 		return fmt.Errorf("%d processors are none", m.CPUs)
 	case m.SSHPort < 0 || m.SSHPort > 65535:
 		return fmt.Errorf("port %d does not exist; ports are 1 to 65535", m.SSHPort)
-	case m.Network != Isolated && m.Network != User:
-		return fmt.Errorf("no network %q; there are %s and %s", m.Network, Isolated, User)
+	case m.Network != Isolated && m.Network != User && m.Network != None:
+		return fmt.Errorf("no network %q; there are %s, %s and %s", m.Network, Isolated, User, None)
+	case m.Network == None && m.SSHPort != 0:
+		return errors.New("a port leads to a machine that has a network card")
 	case m.Accel != TCG && m.Accel != KVM:
 		return fmt.Errorf("no accelerator %q; there are %s and %s", m.Accel, KVM, TCG)
 	case m.Accel == KVM && a.name != runtime.GOARCH:

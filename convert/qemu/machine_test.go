@@ -31,6 +31,14 @@ func TestArgs(t *testing.T) {
 				-kernel k -append console=ttyAMA0`,
 		},
 		{
+			name: "arguments of its own",
+			m:    Machine{Arch: "amd64", Kernel: "k", Network: None, Disks: []string{"d"}, More: []string{"-device", "e1000e"}},
+			want: `-no-user-config -nodefaults -display none -no-reboot
+				-machine q35 -accel tcg,thread=multi -cpu max,la57=off,erms=off,fsrm=off -m 1024M -smp 1 -monitor none -serial stdio
+				-device virtio-rng-pci -drive if=none,id=disk0,format=raw,file=d -device virtio-blk-pci,drive=disk0
+				-device e1000e -kernel k -append|console=ttyS0,115200`,
+		},
+		{
 			name: "ppc64le",
 			m:    Machine{Arch: "ppc64le", Kernel: "k", SSHPort: 22},
 			want: `-no-user-config -nodefaults -display none -no-reboot
@@ -99,7 +107,8 @@ func TestArgsRefused(t *testing.T) {
 		{"memory", Machine{Kernel: "k", Memory: -1}, "-1 MiB of memory is no memory"},
 		{"processors", Machine{Kernel: "k", CPUs: -1}, "-1 processors are none"},
 		{"port", Machine{Kernel: "k", SSHPort: 65536}, "port 65536 does not exist; ports are 1 to 65535"},
-		{"network", Machine{Kernel: "k", Network: "bridge"}, `no network "bridge"; there are isolated and user`},
+		{"network", Machine{Kernel: "k", Network: "bridge"}, `no network "bridge"; there are isolated, user and none`},
+		{"port without a card", Machine{Kernel: "k", Network: None, SSHPort: 22}, "a port leads to a machine that has a network card"},
 		{"accelerator", Machine{Kernel: "k", Accel: "xen"}, `no accelerator "xen"; there are kvm and tcg`},
 		{"KVM of another", Machine{Arch: other, Kernel: "k", Accel: KVM}, "KVM runs " + runtime.GOARCH + " guests here and not " + other + "; use tcg"},
 	}

@@ -103,7 +103,7 @@ func (r *race) failure() error {
 	}
 	for _, i := range r.dark() {
 		if r.failed[i.index] == nil {
-			parts = append(parts, i.name+": no carrier: check the cable and the switch port")
+			parts = append(parts, describe([]iface{i})+": no carrier: check the cable and the switch port")
 		}
 	}
 	return errors.New("bringing up the network: " + strings.Join(parts, "; "))
@@ -122,7 +122,8 @@ func (r *race) silence(silent []iface) string {
 	for i, s := range silent {
 		macs[i] = s.hw.String()
 	}
-	return fmt.Sprintf("no %s answer on %s within %v: check that the DHCP server knows %s", what, names(silent), r.config.DHCPWait, strings.Join(macs, ", "))
+	return fmt.Sprintf("no %s answer on %s within %v: check that the DHCP server knows %s, and that the switch port is in its network",
+		what, names(silent), r.config.DHCPWait, strings.Join(macs, ", "))
 }
 
 func (r *race) all(m Method) bool {
@@ -135,6 +136,19 @@ func (r *race) absent() error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("bringing up the network: no sign of %s after %v: there are %s; check the address, and that the interface's driver and firmware are in the initrd",
-		r.wanted(), r.config.LinkWait, orNone(list))
+	check := "check the address"
+	if r.plan.Links[0].Device.none() {
+		check = "check that it has a network card"
+	}
+	if slices.ContainsFunc(r.plan.Links, func(l Link) bool { return l.Device.Name != "" }) {
+		check = "check the name, or give the hardware address: " + ownNames
+	}
+	return fmt.Errorf("bringing up the network: no sign of %s after %v: the node has %s; %s, and that %s",
+		r.wanted(), r.config.LinkWait, orNone(list), check, drivers)
 }
+
+// What to check where an interface is missing.
+const (
+	ownNames = "the kernel's own names count, such as eth0, for udev renames interfaces in the booted system only"
+	drivers  = "the card's driver and firmware are in the initrd (convert --add-module, --firmware)"
+)

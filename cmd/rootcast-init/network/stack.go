@@ -65,8 +65,8 @@ func await(ctx context.Context, c Config, want []string, arg string) ([]iface, e
 		case len(missing) == 0:
 			return found, nil
 		case time.Since(start) >= c.LinkWait:
-			return nil, fmt.Errorf("%s: there is no interface %s after %v: there are %s; check the name, and that its driver is in the initrd",
-				arg, strings.Join(missing, ", "), c.LinkWait, orNone(list))
+			return nil, fmt.Errorf("%s: there is no interface %s after %v: the node has %s; check the name: %s, and that %s",
+				arg, strings.Join(missing, ", "), c.LinkWait, orNone(list), ownNames, drivers)
 		case time.Since(said) >= remind:
 			said = time.Now()
 			c.Log("waiting for %s, which %s needs", strings.Join(missing, ", "), arg)
@@ -79,7 +79,7 @@ func await(ctx context.Context, c Config, want []string, arg string) ([]iface, e
 
 func orNone(list []iface) string {
 	if len(list) == 0 {
-		return "none at all"
+		return "no network interface"
 	}
 	return describe(list)
 }

@@ -137,7 +137,7 @@ func TestNoCarrier(t *testing.T) {
 	}
 	l.wire("eth0", mac0)
 	l.wire("eth1", mac1)
-	l.fails(Config{LinkWait: 300 * time.Millisecond}, "eth0: no carrier: check the cable and the switch port", "eth1: no carrier")
+	l.fails(Config{LinkWait: 300 * time.Millisecond}, "eth0 ("+mac0+"): no carrier: check the cable and the switch port", "eth1 ("+mac1+"): no carrier")
 }
 
 func TestNoInterface(t *testing.T) {
@@ -145,10 +145,11 @@ func TestNoInterface(t *testing.T) {
 	if l == nil {
 		return
 	}
-	l.fails(Config{LinkWait: 100 * time.Millisecond}, "no sign of a network interface", "there are none at all", "driver")
+	l.fails(Config{LinkWait: 100 * time.Millisecond}, "no sign of a network interface", "the node has no network interface; check that it has a network card", "driver")
 	l.wire("eth0", mac0)
-	l.fails(Config{LinkWait: 100 * time.Millisecond, BootIF: mac1}, mac1, "BOOTIF=", "eth0 ("+mac0+")")
-	l.fails(Config{LinkWait: 100 * time.Millisecond, VLAN: []string{"v5:eth7"}}, "vlan=v5: there is no interface eth7", "eth0 ("+mac0+")")
+	l.fails(Config{LinkWait: 100 * time.Millisecond, BootIF: mac1}, mac1, "BOOTIF=", "the node has eth0 ("+mac0+"); check the address")
+	l.fails(Config{LinkWait: 100 * time.Millisecond, NetDev: "eno1"}, "the interface eno1 of netdev=eno1", "the node has eth0", "check the name", "the kernel's own names")
+	l.fails(Config{LinkWait: 100 * time.Millisecond, VLAN: []string{"v5:eth7"}}, "vlan=v5: there is no interface eth7", "the node has eth0 ("+mac0+"); check the name")
 }
 
 // TestNoAnswer fails with what to check, and can be tried again.
@@ -163,7 +164,7 @@ func TestNoAnswer(t *testing.T) {
 	l.plug("eth0", "10.0.0.1/24")
 	l.plug("eth1", "")
 	short := Config{DHCPWait: 700 * time.Millisecond, LinkWait: 500 * time.Millisecond, IP: []string{"dhcp"}}
-	l.fails(short, "no DHCP answer on eth0, eth1 within 700ms", "knows "+mac0+", "+mac1, "eth2: no carrier")
+	l.fails(short, "no DHCP answer on eth0, eth1 within 700ms", "knows "+mac0+", "+mac1, "switch port", "eth2 ("+mac2+"): no carrier")
 	l.serve4("eth0", pool("10.0.0.5", "10.0.0.1", mask24()))
 	equal(t, "interface", l.mustUp(Config{}).Interface, "eth0")
 }
