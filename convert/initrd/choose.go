@@ -119,13 +119,10 @@ func (c *chooser) find(word string) (modules []string, builtin bool, err error) 
 		}
 		return c.findAll(func(name, _ string) (bool, error) { return path.Match(pattern, name) })
 	}
-	if m, ok := c.set.Lookup(word); ok {
+	if m, ok := c.set.Lookup(word); ok && m.Name == kmod.Name(word) {
 		return []string{m.Name}, false, nil
 	}
-	if c.set.IsBuiltin(word) {
-		return nil, true, nil
-	}
-	return c.set.Match(word), false, nil
+	return c.set.Match(word), c.set.IsBuiltin(word), nil // an alias may stand for several
 }
 
 // findPlace finds modules by a directory, a file or a pattern of either.
@@ -213,13 +210,23 @@ func (c *chooser) hasNetwork(carried []kmod.Module) bool {
 	return false
 }
 
-// check refuses a kernel with which no node boots.
-func (c *chooser) check(network bool) error {
-	if _, ok := c.set.Lookup("overlay"); !ok && !c.set.IsBuiltin("overlay") {
+// check refuses a first stage with which no node boots: for what the kernel lacks,
+// or for what was omitted.
+func (c *chooser) check(carried []kmod.Module) error {
+	_, loadable := c.set.Lookup("overlay")
+	switch {
+	case c.set.IsBuiltin("overlay"), slices.ContainsFunc(carried, func(m kmod.Module) bool { return m.Name == "overlay" }):
+	case loadable:
+		return errors.New("omitting module overlay: a node's root needs it: check --omit-module")
+	default:
 		return fmt.Errorf("kernel %s has no overlay file system, neither loadable nor built in, and a node's root needs one: install %s in the recipe", c.o.Kernel.Version, c.kernelPackage())
 	}
-	if !network {
+	switch {
+	case c.hasNetwork(carried):
+		return nil
+	case c.hasNetwork(c.all):
+		return errors.New("omitting modules: no driver of a network card is left, and a node needs one: check --omit-module")
+	default:
 		return fmt.Errorf("kernel %s has no driver of a network card below /%s, neither loadable nor built in: install %s in the recipe", c.o.Kernel.Version, c.o.Kernel.Modules, c.kernelPackage())
 	}
-	return nil
 }

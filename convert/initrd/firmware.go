@@ -86,7 +86,7 @@ func (b *builder) findFirmware(pattern string) (map[string]string, error) {
 				return nil, err
 			}
 			for _, name := range names {
-				plain := strings.TrimSuffix(strings.TrimPrefix(name, dir+"/"), end)
+				plain := plainName(strings.TrimPrefix(name, dir+"/"))
 				found[plain] = cmp.Or(found[plain], name)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,6 +31,9 @@ type Include struct {
 
 // maxIncludes is how many bytes of includes an initrd takes.
 const maxIncludes = 512 << 20
+
+// errTooMuch is an include for which there is no place.
+var errTooMuch = fmt.Errorf("more than %d bytes of includes: put them into the image", maxIncludes)
 
 // errSpecial is a file that an include cannot carry.
 var errSpecial = errors.New("neither a file, a directory nor a symlink: leave it out of the directory")
@@ -53,9 +57,12 @@ func (b *builder) includes(ctx context.Context) error {
 }
 
 func (i *includer) include(ctx context.Context, inc Include) error {
-	dst := path.Clean("/" + inc.Dst)[1:]
-	if inc.Dst == "" {
+	dst := path.Join(".", inc.Dst)
+	switch {
+	case inc.Dst == "":
 		return errors.New("it has no place in the initrd: give SOURCE:DESTINATION")
+	case slices.Contains(strings.Split(inc.Dst, "/"), ".."):
+		return errors.New(`its place in the initrd has a part "..": write where it leads`)
 	}
 	info, err := os.Stat(inc.Src)
 	if err != nil {
@@ -133,12 +140,15 @@ func (i *includer) readFile(f *os.File) (*rootfs.Inode, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: %w", f.Name(), errSpecial)
 	}
+	if info.Size() > i.left {
+		return nil, errTooMuch
+	}
 	content, err := io.ReadAll(io.LimitReader(f, i.left+1))
 	if err != nil {
 		return nil, err
 	}
-	if i.left -= int64(len(content)); i.left < 0 {
-		return nil, fmt.Errorf("more than %d bytes of includes: put them into the image", maxIncludes)
+	if i.left -= int64(len(content)); i.left < 0 { // it has grown meanwhile
+		return nil, errTooMuch
 	}
 	return rootfs.NewText(permissions(info), content), nil
 }

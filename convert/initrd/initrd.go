@@ -67,7 +67,7 @@ func Build(ctx context.Context, image *rootfs.Tree, o Options) (*rootfs.Tree, *R
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
 	}
-	b := &builder{o: o, image: image, report: &Report{}, types: map[string]uint32{}}
+	b := &builder{o: o, image: image, report: &Report{}, types: map[string]uint32{".": rootfs.TypeDir}}
 	if err := b.build(ctx); err != nil {
 		return nil, nil, fmt.Errorf("building the initrd: %w", err)
 	}
@@ -119,10 +119,10 @@ func (b *builder) modules(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.report.HasNetwork = c.hasNetwork(chosen)
-	if err := c.check(b.report.HasNetwork); err != nil {
+	if err := c.check(chosen); err != nil {
 		return nil, err
 	}
+	b.report.HasNetwork = c.hasNetwork(chosen)
 	asked, err := b.carry(ctx, chosen)
 	if err != nil {
 		return nil, err

@@ -2,16 +2,14 @@ package kmod
 
 import (
 	"bytes"
-	"compress/gzip"
 	"debug/elf"
 	"encoding/binary"
-	"io"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
+
+	"github.com/rootcast/rootcast/convert/kmod/kmodtest"
 )
 
 const sample = "license=GPL\x00\x00firmware=a/b.bin\x00firmware=a/c*.bin\x00depends=mii,snd-pcm\x00alias=pci:v1d*\x00alias=fs-x\x00" +
@@ -101,41 +99,11 @@ func object(t testing.TB, class elf.Class, order binary.ByteOrder, name string, 
 	return append(b.Bytes(), sample+names...)
 }
 
-// packed compresses as the ending says.
-func packed(t testing.TB, ending string, plain []byte) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	var w io.WriteCloser
-	var err error
-	switch ending {
-	case ".gz":
-		w = gzip.NewWriter(&b)
-	case ".xz":
-		w, err = xz.WriterConfig{CheckSum: xz.CRC32, DictCap: 1 << 20}.NewWriter(&b)
-	case ".sha256.xz": // of which the quick decoder knows nothing
-		w, err = xz.WriterConfig{CheckSum: xz.SHA256, DictCap: 1 << 20}.NewWriter(&b)
-	case ".zst":
-		w, err = zstd.NewWriter(&b)
-	default:
-		return plain
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write(plain); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
 func TestDecompress(t *testing.T) {
 	plain := bytes.Repeat([]byte("a kernel module "), 5000)
 	for _, ending := range []string{"", ".gz", ".xz", ".sha256.xz", ".zst"} {
 		t.Run("ko"+ending, func(t *testing.T) {
-			data := packed(t, ending, plain)
+			data := kmodtest.Pack(t, ending, plain)
 			got, err := Decompress("x.ko"+ending, data)
 			if err != nil || !bytes.Equal(got, plain) {
 				t.Errorf("%d bytes, %v", len(got), err)
@@ -156,7 +124,7 @@ func TestDecompressLimit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it writes 256 MiB")
 	}
-	bomb := packed(t, ".zst", make([]byte, maxModule+1))
+	bomb := kmodtest.Pack(t, ".zst", make([]byte, maxModule+1))
 	if _, err := Decompress("x.ko.zst", bomb); err == nil {
 		t.Error("a file that grows beyond the limit was decompressed")
 	}
@@ -175,7 +143,7 @@ func FuzzReadInfo(f *testing.F) {
 
 func FuzzDecompress(f *testing.F) {
 	for _, ending := range []string{".gz", ".xz", ".zst"} {
-		f.Add(ending, packed(f, ending, []byte(sample)))
+		f.Add(ending, kmodtest.Pack(f, ending, []byte(sample)))
 	}
 	f.Fuzz(func(t *testing.T, ending string, data []byte) {
 		plain, err := Decompress("x.ko"+ending, data)
