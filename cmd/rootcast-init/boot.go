@@ -27,6 +27,7 @@ const logPath = "/run/rootcast/init.log"
 // boot is one attempt to start the node.
 type boot struct {
 	log      *console.Log
+	machine  machine
 	options  *cmdline.Options
 	spec     *node.Spec
 	modules  *modules.Loader

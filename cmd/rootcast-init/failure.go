@@ -24,6 +24,12 @@ const (
 	remindEvery = 10 * time.Minute
 )
 
+// machine is what the first stage does with the node itself.
+type machine struct {
+	shell string              // where the image's would be
+	reset func(how int) error // reboots the node, or turns it off
+}
+
 // fail tells the person at the console what is wrong and does what the command
 // line asks for; it returns if all is to be tried again.
 func (b *boot) fail(err error) {
@@ -31,6 +37,11 @@ func (b *boot) fail(err error) {
 	b.log.Printf("THE NODE DOES NOT BOOT: %v", err)
 	b.warn(b.log.Save(logPath))
 	b.warn(mounts.Undo(newRoot))
+	b.await(err)
+}
+
+// await passes the time until the next attempt, as the command line wants it.
+func (b *boot) await(err error) {
 	switch {
 	case b.options != nil && b.options.Shell:
 		b.drop()
@@ -52,11 +63,18 @@ func (b *boot) fail(err error) {
 	}
 }
 
-// drop gives the console to a person.
+// drop gives the console to a person. One that gives no input ends every shell
+// at once, which must not make an endless loop.
 func (b *boot) drop() {
-	if _, err := os.Stat("/bin/sh"); err == nil {
+	began := time.Now()
+	b.runShell()
+	time.Sleep(againFirst - time.Since(began))
+}
+
+func (b *boot) runShell() {
+	if _, err := os.Stat(b.machine.shell); err == nil {
 		b.log.Printf("a shell of the image: exit to try again")
-		cmd := exec.Command("/bin/sh")
+		cmd := exec.Command(b.machine.shell)
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 		cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
 		if err := cmd.Run(); err != nil {
@@ -73,14 +91,13 @@ func (b *boot) drop() {
 		b.restart(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	case !errors.Is(err, shell.ErrRetry):
 		b.log.Printf("the shell: %v", err)
-		time.Sleep(againFirst)
 	}
 }
 
 // restart has the kernel reset the machine or turn it off.
 func (b *boot) restart(how int) {
 	unix.Sync()
-	err := unix.Reboot(how)
+	err := b.machine.reset(how)
 	b.log.Printf("the kernel does not restart the machine: %v", err)
 	time.Sleep(againFirst)
 }

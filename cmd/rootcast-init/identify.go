@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -10,25 +11,27 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 	"github.com/ulikunitz/xz"
 
 	"github.com/rootcast/rootcast/convert/node"
 )
 
-// peekSize is how much of a root says what it is.
-const peekSize = 256 << 10
+// peekSize is how much of a root says what it is: a block of lz4 is unpacked as a
+// whole, and has up to 8 MiB (lz4_Frame_format.md, legacy frame).
+const peekSize = 9 << 20
 
 // identify finds out what the stream holds by its first bytes, where the URL may
 // lead to another root than the one that the initrd was made with.
 func identify(r io.Reader, url string) (rootStream, error) {
 	buffered := bufio.NewReaderSize(r, peekSize)
 	head, err := buffered.Peek(peekSize)
-	if len(head) == 0 {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return rootStream{}, fmt.Errorf("reading the start of the root: %w", err)
 	}
 	method, compress := sniff(head)
 	if method == "" {
-		return rootStream{}, fmt.Errorf("what was fetched is no root that this first stage knows (cpio, tar, squashfs or erofs; zstd, gzip, xz or plain): check that imgurl= leads to a file rootimg.* and not to a page about an error")
+		return rootStream{}, fmt.Errorf("what was fetched is no root that this first stage knows (cpio, tar, squashfs or erofs; zstd, gzip, xz, lz4 or plain): check that imgurl= leads to a file rootimg.* and not to a page about an error")
 	}
 	root := node.Root{Name: path.Base(url), Method: method, Compress: compress}
 	return rootStream{Reader: buffered, root: root, check: func() error {
@@ -48,6 +51,8 @@ const (
 	zstdMagic   = "\x28\xb5\x2f\xfd" // RFC 8878 §3.1.1
 	gzipMagic   = "\x1f\x8b"         // RFC 1952 §2.3.1
 	xzMagic     = "\xfd7zXZ\x00"     // xz-file-format.txt §2.1.1.1
+	lz4Magic    = "\x04\x22\x4d\x18" // lz4_Frame_format.md, general structure
+	lz4Legacy   = "\x02\x21\x4c\x18" // and legacy frame
 )
 
 func sniff(head []byte) (method, compress string) {
@@ -58,11 +63,11 @@ func sniff(head []byte) (method, compress string) {
 		return "erofs", ""
 	}
 	plain := head
-	for name, codec := range codecs() {
+	for _, codec := range codecs() {
 		if !bytes.HasPrefix(head, []byte(codec.magic)) {
 			continue
 		}
-		compress = name
+		compress = codec.name
 		r, err := codec.open(bytes.NewReader(head))
 		if err != nil {
 			return "", ""
@@ -88,14 +93,17 @@ func hasAt(b []byte, at int, magic string) bool {
 }
 
 type codec struct {
-	magic string
-	open  func(io.Reader) (io.Reader, error)
+	name, magic string
+	open        func(io.Reader) (io.Reader, error)
 }
 
-func codecs() map[string]codec {
-	return map[string]codec{
-		"gzip": {gzipMagic, func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
-		"zstd": {zstdMagic, func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r, zstd.WithDecoderConcurrency(1)) }},
-		"xz":   {xzMagic, func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) }},
+func codecs() []codec {
+	openLZ4 := func(r io.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }
+	return []codec{
+		{"gzip", gzipMagic, func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
+		{"zstd", zstdMagic, func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r, zstd.WithDecoderConcurrency(1)) }},
+		{"xz", xzMagic, func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) }},
+		{"lz4", lz4Magic, openLZ4},
+		{"lz4", lz4Legacy, openLZ4},
 	}
 }

@@ -30,7 +30,7 @@ func main() {
 		os.Exit(2)
 	}
 	log := console.New(os.Stdout, false)
-	b := &boot{log: log}
+	b := &boot{log: log, machine: machine{shell: "/bin/sh", reset: unix.Reboot}}
 	for {
 		err := b.start(context.Background())
 		b.fail(err)
