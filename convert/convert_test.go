@@ -22,6 +22,7 @@ import (
 	"github.com/rootcast/rootcast/convert/netboot"
 	"github.com/rootcast/rootcast/convert/pack"
 	"github.com/rootcast/rootcast/convert/rootfs/rootfstest"
+	"github.com/rootcast/rootcast/convert/statelite"
 )
 
 // A small image that has one of everything, with two kernels of which the
@@ -75,6 +76,36 @@ func newImage(t *testing.T, layers ...string) *image.Image {
 		}
 	})
 	return img
+}
+
+// The rules of statelite are in the root, and what is odd about them is among the
+// manifest's warnings.
+func TestConvertStatelite(t *testing.T) {
+	t.Parallel()
+	const table = "#image,file,options,comments,disable\n\"ALL\",\"/etc/su\",\"persistent\",,\n\"ALL\",\"/var/new\",,,\n\"login\",\"/etc/new\",,,\n"
+	rules, err := statelite.Parse(strings.NewReader(table), "litefile.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	img := newImage(t, lower, upper)
+	m, err := convert.Convert(t.Context(), img, convert.Options{Initrd: convert.InitrdNone, Dir: dir, Compress: pack.Zstd, State: rules})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"statelite: the rows for login are left out as those of other images: write ALL for what this one is to keep",
+		"statelite: /var/new is not in the image: the node makes an empty file",
+	}
+	if diff := cmp.Diff(want, m.Warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+	if len(m.Statelite) != 2 || m.Statelite[0].Path != "/etc/su" || m.Statelite[1].Path != "/var/new" {
+		t.Errorf("rules %+v", m.Statelite)
+	}
+	if err := convert.VerifyTree(t.Context(), dir, m, img, nil); err != nil {
+		t.Errorf("verifying: %v", err)
+	}
 }
 
 func TestConvertAndVerify(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"testing/iotest"
 
 	"github.com/rootcast/rootcast/convert/node"
+	"github.com/rootcast/rootcast/convert/rootfs/rootfstest"
 )
 
 func content(size int) []byte {
@@ -54,9 +55,7 @@ func TestReadBack(t *testing.T) {
 
 // GNU cpio finds the members that a kernel would.
 func TestGNUCPIO(t *testing.T) {
-	if _, err := exec.LookPath("cpio"); err != nil {
-		t.Skip("there is no cpio; hack/setup.sh test installs it")
-	}
+	rootfstest.Need(t, "cpio")
 	data, dir := content(memberSize+9), t.TempDir()
 	cmd := exec.CommandContext(t.Context(), "cpio", "-idm", "--quiet")
 	cmd.Dir, cmd.Stdin = dir, bytes.NewReader(pack(t, data, 1<<20))

@@ -13,11 +13,15 @@ import (
 const maxSymlinks = 40
 
 // Check compares the rules with the image's tree and returns what a person should
-// know: files that the image lacks, which the node makes empty; links that lead
-// to where nothing can be mounted, whose rules the node leaves out; files where
-// the rule has a directory, and the other way round.
+// know: rows of the table that were left out; files that the image lacks, which the
+// node makes empty; links that lead to where nothing can be mounted, whose rules
+// the node leaves out; files where the rule has a directory, and the other way
+// round.
 func (s *Rules) Check(tree fs.FS) []string {
 	var warnings []string
+	if len(s.Skipped) > 0 {
+		warnings = append(warnings, fmt.Sprintf("statelite: the rows for %s are left out as those of other images: write ALL for what this one is to keep", strings.Join(s.Skipped, ", ")))
+	}
 	for _, r := range s.Rules {
 		if w := r.warning(tree); w != "" {
 			warnings = append(warnings, "statelite: "+w)

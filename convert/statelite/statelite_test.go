@@ -254,6 +254,26 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// Rows of a table that do not count are no secret.
+func TestCheckSkipped(t *testing.T) {
+	t.Parallel()
+	const table = "#image,file,options,comments,disable\n\"ALL\",\"/a\",,,\n\"compute\",\"/b\",,,\n\"login\",\"/c\",,,\n\"compute\",\"/d\",,,\n\"old\",\"/e\",,,\"yes\"\n"
+	tree := fstest.MapFS{"a": {}, "b": {}, "c": {}, "d": {}}
+	for _, tt := range []struct{ images, want []string }{
+		{nil, []string{"statelite: the rows for compute, login are left out as those of other images: write ALL for what this one is to keep"}},
+		{[]string{"compute"}, []string{"statelite: the rows for login are left out as those of other images: write ALL for what this one is to keep"}},
+		{[]string{"login", "compute"}, nil},
+	} {
+		rules, err := Parse(strings.NewReader(table), "table", tt.images...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.want, rules.Check(tree)); diff != "" {
+			t.Errorf("warnings for %q (-want +got):\n%s", tt.images, diff)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add("/a/ ro # x\n/a/b\n")
 	f.Add("#image,file,options,comments,disable\n\"ALL\",\"/x\",\"link\",\"a\"\"b\",\n")
