@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -53,6 +54,7 @@ func TestFirstStage(t *testing.T) {
 	n.rootcast("bootstrap", "-t", "localhost/base:1", "debian:bookworm")
 	n.Cleanup(func() { n.rootcastAtEnd("rmi", "--all", "--force") })
 	n.rootcast("build", "-t", "localhost/small:1", "--build-arg", "BASE=localhost/base:1", filepath.Join("testdata", "boot"))
+	n.rootcast("build", "-t", "localhost/big:1", "--build-arg", "BASE=localhost/small:1", "-f", filepath.Join("testdata", "boot", "big.Containerfile"), filepath.Join("testdata", "boot"))
 	t.Run("ways", func(t *testing.T) { // all of them end before the image goes
 		for _, w := range ways(newAuthority(t), newAuthority(t)) {
 			t.Run(w.name, func(t *testing.T) {
@@ -64,12 +66,17 @@ func TestFirstStage(t *testing.T) {
 			t.Parallel()
 			stateSurvives(t, n)
 		})
+		t.Run("shell", func(t *testing.T) {
+			t.Parallel()
+			shellOnFailure(t, n)
+		})
 	})
 }
 
 // way is one way to boot.
 type way struct {
 	name    string
+	image   string                                                     // "": localhost/small:1
 	convert []string                                                   // how the image is converted
 	serve   func(t *testing.T, dir string, root netboot.File) []string // the URLs of the root; nil: it is in the ramdisk
 	append  string                                                     // more kernel arguments
@@ -109,10 +116,11 @@ func ways(ours, others authority) []way {
 	netroot := func(method ...string) []string { return append([]string{"--boot", "netroot", "--method"}, method...) }
 	return []way{
 		{name: "ramdisk cpio", convert: []string{"--method", "cpio"}, checks: []nodeCheck{onTmpfs(), capabilities()}},
-		{name: "ramdisk squashfs", convert: []string{"--boot", "ramdisk", "--method", "squashfs"}, checks: []nodeCheck{onOverlay(), capabilities()}},
+		{name: "ramdisk squashfs", image: "localhost/big:1", convert: []string{"--boot", "ramdisk", "--method", "squashfs"}, checks: []nodeCheck{
+			onOverlay(), capabilities(), {"more than 4 GiB", "stat -c %s /srv/big; tail -c 4 /srv/big", `^4508876804\nend$`},
+		}},
 		{name: "cpio", convert: netroot("cpio"), serve: serveHTTP, checks: []nodeCheck{onTmpfs(), capabilities(), keptLease("eth0", "10.0.2.15/24")}},
-		{name: "squashfs", convert: netroot("squashfs"), serve: serveHTTP, append: "BOOTIF=01-52-54-00-12-34-56", checks: []nodeCheck{onOverlay(), capabilities()}},
-		{name: "erofs", convert: netroot("erofs"), serve: serveHTTP, append: "rootcast.zram=256M", checks: []nodeCheck{
+		{name: "erofs", convert: netroot("erofs"), serve: serveHTTP, append: "BOOTIF=01-52-54-00-12-34-56 rootcast.zram=256M", checks: []nodeCheck{
 			onOverlay(), capabilities(), {"zram", "findmnt -no SOURCE /run/rootcast/upper", `^/dev/zram\d$`},
 		}},
 		{name: "tar", convert: netroot("tar"), serve: serveHTTP, checks: []nodeCheck{onTmpfs(), capabilities()}},
@@ -120,10 +128,10 @@ func ways(ours, others authority) []way {
 		{name: "https", convert: netroot("squashfs", "--ca-cert", ours.path), serve: serveTLS(ours), checks: []nodeCheck{onOverlay()}},
 		{name: "fail-over", convert: netroot("cpio"), serve: serveHalf, checks: []nodeCheck{onTmpfs()}},
 		{
-			name: "bond and vlan", convert: netroot("squashfs"), serve: serveHTTP, machine: onVLAN(5),
+			name: "squashfs, bond and vlan", convert: netroot("squashfs"), serve: serveHTTP, machine: onVLAN(5),
 			append: "bond=bond0:eth0,eth1:mode=active-backup vlan=bond0.5:bond0 ip=10.0.2.77::10.0.2.2:255.255.255.0:n77:bond0.5:none",
 			checks: []nodeCheck{
-				onOverlay(), keptLease("bond0.5", "10.0.2.77/24"),
+				onOverlay(), capabilities(), keptLease("bond0.5", "10.0.2.77/24"),
 				{"bond", "cat /proc/net/bonding/bond0", `(?s)active-backup.*Slave Interface: eth0\nMII Status: up.*Slave Interface: eth1\nMII Status: up`},
 			},
 		},
@@ -131,6 +139,7 @@ func ways(ours, others authority) []way {
 		{name: "not trusted", convert: netroot("cpio", "--ca-cert", others.path), serve: serveTLS(ours), refused: `certificate`},
 		{name: "not there", convert: netroot("cpio"), serve: serveNothing, refused: `404`},
 		{name: "no url", convert: netroot("cpio"), refused: `no imgurl= on the kernel command line`},
+		{name: "too large", convert: netroot("cpio"), serve: serveHTTP, machine: littleMemory, refused: `has [0-9.]+ MiB of memory, and this root needs [0-9.]+ MiB`},
 		{name: "no network", convert: netroot("cpio"), serve: serveHTTP, machine: noNetwork, refused: `no sign of a network interface .*check that it has a network card`},
 		{name: "bad address", convert: netroot("cpio"), serve: serveHTTP, append: "ip=10.0.0.1/33", refused: `reading ip=10.0.0.1/33: .* is expected`},
 	}
@@ -140,7 +149,7 @@ func (w way) try(t *testing.T, n *nodeTest) {
 	dir := t.TempDir()
 	sub := &nodeTest{T: t, dir: n.dir}
 	args := append([]string{"convert", "--rootimgdir", dir}, w.convert...)
-	sub.rootcast(append(args, "localhost/small:1")...)
+	sub.rootcast(append(args, cmp.Or(w.image, "localhost/small:1"))...)
 	sub.rootcast("verify", dir)
 	m, err := netboot.ReadManifest(dir)
 	if err != nil {
@@ -156,6 +165,8 @@ func (w way) try(t *testing.T, n *nodeTest) {
 		g.check(c)
 	}
 }
+
+func littleMemory(_ *testing.T, m *qemu.Machine) { m.Memory = 400 }
 
 func (w way) urls(t *testing.T, dir string, m *netboot.Manifest) string {
 	if w.serve == nil {
@@ -443,4 +454,27 @@ func stateSurvives(t *testing.T, n *nodeTest) {
 	g.login()
 	g.check(nodeCheck{"state", "cat /etc/kept /var/kept/file", `^hello\nagain$`})
 	g.check(nodeCheck{"the rest", "ls /var/lost/file /etc/lost 2>&1 | grep -c 'No such'", `^2$`})
+}
+
+// shellOnFailure: who stands at the console of a node that does not boot can look
+// around, and starts it anew.
+func shellOnFailure(t *testing.T, n *nodeTest) {
+	dir := t.TempDir()
+	sub := &nodeTest{T: t, dir: n.dir}
+	sub.rootcast("convert", "--rootimgdir", dir, "--boot", "netroot", "--method", "cpio", "localhost/small:1")
+	m, err := netboot.ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := startGuest(t, dir, m, "rootcast.shell", nil)
+	g.await("rootcast> ")
+	g.send("net\n")
+	g.await("eth0 52:54:00:")
+	g.send("retry\n")
+	g.await("THE NODE DOES NOT BOOT")
+	g.await("rootcast> ")
+	g.send("reboot\n")
+	if err := g.Wait(g.ctx); err != nil {
+		t.Fatal(err)
+	}
 }
