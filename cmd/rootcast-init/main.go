@@ -11,6 +11,8 @@ import (
 	"os"
 	"path"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/rootcast/rootcast/cmd/rootcast-init/cmdline"
 	"github.com/rootcast/rootcast/cmd/rootcast-init/console"
 	"github.com/rootcast/rootcast/cmd/rootcast-init/mounts"
