@@ -193,7 +193,7 @@ func startGuest(t *testing.T, dir string, m *netboot.Manifest, line string, chan
 	if m.Boot == netboot.BootNetroot {
 		initrd = netboot.InitrdName
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	g := &guest{T: t, ctx: ctx, console: &lockedBuffer{}}
 	var err error
