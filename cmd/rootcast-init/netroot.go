@@ -39,7 +39,7 @@ func (b *boot) networkUp(ctx context.Context) (err error) {
 	}
 	config := network.Config{
 		BootIF: b.options.BootIF, NetDev: b.options.NetDev, IP: b.options.IP, VLAN: b.options.VLAN, Bond: b.options.Bond,
-		Nameserver: b.options.Nameserver, Log: b.log.Printf,
+		Nameserver: b.options.Nameserver, LinkWait: b.options.LinkWait, DHCPWait: b.options.DHCPWait, Log: b.log.Printf,
 	}
 	if _, err := network.Parse(config); err != nil {
 		return fmt.Errorf("%w: %w", err, errForGood)

@@ -140,7 +140,18 @@ func ways(ours, others authority) []way {
 		{name: "not there", convert: netroot("cpio"), serve: serveNothing, refused: `404`},
 		{name: "no url", convert: netroot("cpio"), refused: `no imgurl= on the kernel command line`},
 		{name: "too large", convert: netroot("cpio"), serve: serveHTTP, machine: littleMemory, refused: `has [0-9.]+ MiB of memory, and this root needs [0-9.]+ MiB`},
-		{name: "no network", convert: netroot("cpio"), serve: serveHTTP, machine: noNetwork, refused: `no sign of a network interface .*check that it has a network card`},
+		{
+			name: "no network", convert: netroot("cpio"), serve: serveHTTP, machine: noNetwork,
+			append: "rd.net.timeout.carrier=2", refused: `no sign of a network interface .*check that it has a network card`,
+		},
+		{
+			name: "no answer", convert: netroot("cpio"), serve: serveHTTP, machine: deafNetwork,
+			append: "rd.net.timeout.dhcp=5", refused: `no DHCP answer on eth0 within 5s: check that the DHCP server knows 52:54:00:12:34:56`,
+		},
+		{
+			name: "no interface", convert: netroot("cpio"), serve: serveHTTP,
+			append: "netdev=eno1 rd.net.timeout.carrier=2", refused: `no sign of the interface eno1 of netdev=eno1 .*the node has eth0 .*the kernel's own names`,
+		},
 		{name: "bad address", convert: netroot("cpio"), serve: serveHTTP, append: "ip=10.0.0.1/33", refused: `reading ip=10.0.0.1/33: .* is expected`},
 	}
 }

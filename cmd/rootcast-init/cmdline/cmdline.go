@@ -18,6 +18,8 @@ type Options struct {
 	// The network.
 	BootIF, NetDev             string
 	IP, VLAN, Bond, Nameserver []string
+	LinkWait                   time.Duration // rd.net.timeout.iflink=, rd.net.timeout.carrier=; 0: not given
+	DHCPWait                   time.Duration // rd.net.timeout.dhcp=; 0: not given
 
 	// Kernel modules.
 	Modules   []string          // rootcast.modules=: loaded besides what the hardware asks for
@@ -79,6 +81,10 @@ func (o *Options) set(a argument) error {
 		return setSwitch(&o.Shell, a)
 	case "rootcast.format":
 		return setSwitch(&o.Format, a)
+	case "rd.net.timeout.iflink", "rd.net.timeout.carrier":
+		return setSeconds(&o.LinkWait, a)
+	case "rd.net.timeout.dhcp":
+		return setSeconds(&o.DHCPWait, a)
 	case "panic":
 		return o.setPanic(a.value)
 	default:
@@ -149,6 +155,16 @@ func (o *Options) setPanic(value string) error {
 		return fmt.Errorf("panic=%s is no number of seconds", value)
 	}
 	o.Panic = time.Duration(seconds) * time.Second
+	return nil
+}
+
+// setSeconds follows dracut.cmdline(7).
+func setSeconds(to *time.Duration, a argument) error {
+	seconds, err := strconv.ParseUint(a.value, 10, 16)
+	if err != nil {
+		return fmt.Errorf("%s=%s is no number of seconds", a.name, a.value)
+	}
+	*to = time.Duration(seconds) * time.Second
 	return nil
 }
 

@@ -45,6 +45,12 @@ func TestParse(t *testing.T) {
 		"not modules":   {"rd.shell=1 systemd.unit=x udev.log_level=debug .a=1 b.=2", Options{Params: none}, ""},
 		"switches":      {"rootcast.debug rootcast.shell=yes rootcast.format=0", Options{Debug: true, Shell: true, Params: none}, ""},
 		"bad switch":    {"rootcast.shell=maybe", Options{Params: none}, "rootcast.shell=maybe: yes or no"},
+		"timeouts": {
+			"rd.net.timeout.iflink=9 rd.net.timeout.dhcp=4",
+			Options{LinkWait: 9 * time.Second, DHCPWait: 4 * time.Second, Params: none},
+			"",
+		},
+		"bad timeout":   {"rd.net.timeout.carrier=1m", Options{Params: none}, "rd.net.timeout.carrier=1m is no number of seconds"},
 		"panic":         {"panic=30", Options{Panic: 30 * time.Second, Params: none}, ""},
 		"panic at once": {"panic=-1", Options{Panic: -time.Second, Params: none}, ""},
 		"bad panic":     {"panic=soon", Options{Params: none}, "panic=soon is no number of seconds"},

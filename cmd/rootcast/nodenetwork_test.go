@@ -13,6 +13,12 @@ import (
 
 func noNetwork(_ *testing.T, m *qemu.Machine) { m.Network = qemu.None }
 
+// deafNetwork is a switch with nobody else in it.
+func deafNetwork(_ *testing.T, m *qemu.Machine) {
+	m.Network = qemu.None
+	m.More = []string{"-netdev", "hubport,id=net0,hubid=0", "-device", "virtio-net-pci,netdev=net0,romfile="}
+}
+
 // onVLAN gives a machine two cards in a switch that knows one VLAN only. Behind
 // it is QEMU's user network, which knows none.
 func onVLAN(id uint16) func(*testing.T, *qemu.Machine) {
