@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"maps"
@@ -177,14 +179,32 @@ func (e *Entry) rest(plain []string) (err error) {
 
 // Pattern is n bytes that look different everywhere and compress somewhat.
 func Pattern(n int) []byte {
-	const digits = "0123456789abcdef"
-	b := make([]byte, 0, n+8)
+	b := make([]byte, 0, n+wordSize)
 	for i := uint32(1); len(b) < n; i++ {
-		for v, shift := i*2654435761, 28; shift >= 0; shift -= 4 {
-			b = append(b, digits[v>>shift&15])
-		}
+		b = appendWord(b, i)
 	}
 	return b[:n]
+}
+
+// wordSize is how many bytes of a pattern appendWord adds.
+const wordSize = 8
+
+func appendWord(b []byte, i uint32) []byte {
+	var raw [wordSize / 2]byte
+	binary.BigEndian.PutUint32(raw[:], i*2654435761)
+	return hex.AppendEncode(b, raw[:])
+}
+
+func isPattern(s string) bool {
+	var word [wordSize]byte
+	for i := uint32(1); len(s) > 0; i++ {
+		n := min(len(s), wordSize)
+		if string(appendWord(word[:0], i)[:n]) != s[:n] {
+			return false
+		}
+		s = s[n:]
+	}
+	return true
 }
 
 // String is the entry's line, the shortest that says it all.
@@ -211,7 +231,7 @@ func (e Entry) String() string {
 		s += fmt.Sprintf(" %d %d", e.Major, e.Minor)
 	case e.Target != "":
 		s += " " + quote(e.Target)
-	case len(e.Content) > 100 && e.Content == string(Pattern(len(e.Content))):
+	case len(e.Content) > 100 && isPattern(e.Content):
 		s += fmt.Sprintf(" size=%d", len(e.Content))
 	case len(e.Content) > 4096: // to compare with, and no more
 		s += fmt.Sprintf(" sha256=%x", sha256.Sum256([]byte(e.Content)))
@@ -271,7 +291,12 @@ func WriteTar(w io.Writer, entries []Entry) error {
 
 // tarOf returns the entries' tar.
 func tarOf(entries []Entry) ([]byte, error) {
-	var b bytes.Buffer
-	err := WriteTar(&b, entries)
+	const header = 4 << 10 // with the extended one, mostly
+	size := header
+	for _, e := range entries {
+		size += header + len(e.Content)
+	}
+	b := bytes.NewBuffer(make([]byte, 0, size))
+	err := WriteTar(b, entries)
 	return b.Bytes(), err
 }
