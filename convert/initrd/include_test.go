@@ -159,7 +159,7 @@ func TestBuildIncludesLimit(t *testing.T) {
 		}
 	}
 	if err := os.Truncate(filepath.Join(dir, "b"), 1<<40); err != nil { // a hole
-		rootfstest.Skip(t, "this file system has no files of a TiB: " + err.Error())
+		rootfstest.Skip(t, "this file system has no files of a TiB: "+err.Error())
 	}
 	refuses(t, image(t), including(dir, initrd.Include{Src: ".", Dst: "/x"}),
 		"including "+dir+" at /x: more than 536870912 bytes of includes: put them into the image")
