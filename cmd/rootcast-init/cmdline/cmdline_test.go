@@ -42,9 +42,9 @@ func TestParse(t *testing.T) {
 			Options{Modules: []string{"ib_ipoib", "mlx5_ib"}, Blacklist: []string{"nouveau", "a", "b"}, Params: none},
 			"",
 		},
-		"not modules":   {"rd.shell=1 systemd.unit=x udev.log_level=debug .a=1 b.=2", Options{Params: none}, ""},
-		"switches":      {"rootcast.debug rootcast.shell=yes rootcast.format=0", Options{Debug: true, Shell: true, Params: none}, ""},
-		"bad switch":    {"rootcast.shell=maybe", Options{Params: none}, "rootcast.shell=maybe: yes or no"},
+		"not modules": {"rd.shell=1 systemd.unit=x udev.log_level=debug .a=1 b.=2", Options{Params: none}, ""},
+		"switches":    {"rootcast.debug rootcast.shell=yes rootcast.format=0", Options{Debug: true, Shell: true, Params: none}, ""},
+		"bad switch":  {"rootcast.shell=maybe", Options{Params: none}, "rootcast.shell=maybe: yes or no"},
 		"timeouts": {
 			"rd.net.timeout.iflink=9 rd.net.timeout.dhcp=4",
 			Options{LinkWait: 9 * time.Second, DHCPWait: 4 * time.Second, Params: none},
