@@ -36,8 +36,8 @@ type Options struct {
 	Jobs     int              // segments packed side by side; 0: the number of cores
 	Kernel   string           // version, or how it starts; "": the newest
 	Exclude  *exlist.List     // what stays out of the root; nil: nothing does
-	Initrd   string           // InitrdBuiltin, InitrdImage or InitrdNone; "": the first
-	First    FirstStage       // what InitrdBuiltin carries
+	Initrd   string           // InitrdBuiltin, InitrdDracut, InitrdImage or InitrdNone; "": the first
+	First    FirstStage       // what InitrdBuiltin and InitrdDracut carry
 	State    *statelite.Rules // what of a node outlives its boots; nil: nothing
 	Append   string           // kernel arguments after those of the image's label
 	Epoch    *time.Time       // no file of the root is newer; nil: when the image was created
@@ -47,6 +47,9 @@ type Options struct {
 
 	Keep int  // versions of the rootimgdir that stay, the new one among them; 0: netboot.DefaultKeep
 	Wait bool // wait for another process that writes the rootimgdir
+
+	Run     Runner // for InitrdDracut
+	TempDir string // for what InitrdDracut makes; "": the system's
 
 	Report  Report               // nil: nobody is told
 	Explain func(*exlist.Report) // is told what Exclude does; nil: nobody is
@@ -74,6 +77,7 @@ func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manif
 		return nil, fmt.Errorf("converting %s: %w", img.Name, err)
 	}
 	c := converter{o: o, img: img}
+	defer func() { err = errors.Join(err, c.initrd.close()) }()
 	inputs := c.inputs(ctx) // before the image's kernel has a say
 	if m, ok := Unchanged(ctx, img, o); ok && ctx.Err() == nil {
 		o.Report.say("nothing has changed since "+o.Dir+" was made", 0, 0)
@@ -172,7 +176,7 @@ func (c *converter) inputs(ctx context.Context) string {
 		tool = err.Error() // convert will say so too
 	}
 	o := c.o
-	o.Cache, o.Report, o.Dir, o.Jobs, o.Keep, o.Wait = nil, nil, "", 0, 0, false
+	o.Cache, o.Report, o.Run, o.Dir, o.TempDir, o.Jobs, o.Keep, o.Wait = nil, nil, nil, "", "", 0, 0, false
 	o.Exclude, o.Epoch, o.Explain, o.State = nil, nil, nil, nil
 	text := fmt.Sprintf("%q %s %s %+v %q %v %q %+v", c.img.Name, c.img.Digest, c.img.ID, o, c.o.Exclude.Rules(), c.epoch().UnixNano(), tool, c.o.State)
 	sum := sha256.Sum256([]byte(text))
@@ -297,7 +301,7 @@ func (c *converter) write(ctx context.Context, stage *netboot.Stage) error {
 		return err
 	}
 	c.manifest.Memory = c.memory(packedSize(root))
-	if c.o.Boot == netboot.BootNetroot && c.o.Initrd == InitrdBuiltin {
+	if c.o.Boot == netboot.BootNetroot && c.o.hasFirstStage() {
 		c.manifest.Arguments = strings.TrimSpace(c.manifest.Arguments + " rootcast.digest=sha256:" + root.SHA256)
 	}
 	c.manifest.Files = []netboot.File{k, root}

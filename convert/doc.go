@@ -11,6 +11,8 @@
 //	pack.Archive   the root as an archive, or pack.Image as a file system
 //	netboot.Stage  files, manifest, and the step that makes them current
 //
-// No root file system is ever unpacked. How images are built is package build's
-// business; a reference is all that comes from there.
+// No root file system is ever unpacked, and no program of the image runs; but where
+// its own dracut is asked for the initrd, the caller runs it ([Options].Run). How
+// images are built is package build's business; a reference is all that comes from
+// there.
 package convert

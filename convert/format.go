@@ -52,7 +52,10 @@ func (o *Options) SetFormat() error {
 }
 
 // bare tells whether the ramdisk is the root and nothing else.
-func (o *Options) bare() bool { return o.Boot == netboot.BootRamdisk && o.Initrd != InitrdBuiltin }
+func (o *Options) bare() bool { return o.Boot == netboot.BootRamdisk && !o.hasFirstStage() }
+
+// hasFirstStage tells whether rootcast's own first stage brings the root.
+func (o *Options) hasFirstStage() bool { return o.Initrd == InitrdBuiltin || o.Initrd == InitrdDracut }
 
 // loadedByKernel tells whether the kernel must know method and codec; other
 // roots are unpacked by the first stage.

@@ -23,11 +23,12 @@ import (
 // The kinds of initrd.
 const (
 	InitrdBuiltin = "builtin" // rootcast's own first stage
+	InitrdDracut  = "dracut"  // rootcast's own, in an initrd that the image's dracut makes
 	InitrdImage   = "image"   // the one that the image holds beside its kernel
 	InitrdNone    = "none"    // no first stage
 )
 
-func initrdKinds() []string { return []string{InitrdBuiltin, InitrdImage, InitrdNone} }
+func initrdKinds() []string { return []string{InitrdBuiltin, InitrdDracut, InitrdImage, InitrdNone} }
 
 // FirstStage says what goes into the initrd beside what every node needs.
 type FirstStage struct {
@@ -44,6 +45,8 @@ type initrdPlan struct {
 	tree  *rootfs.Tree // of the first stage; nil: there is none
 	early []byte       // what goes before it: microcode and the user's initrds
 	own   fs.File      // the image's initrd
+
+	contents io.Closer // what the tree's files are read from; nil: from the image
 }
 
 // planInitrd chooses what the initrd holds, while the tree has all that the
@@ -54,7 +57,7 @@ func (c *converter) planInitrd(ctx context.Context) (err error) {
 		c.manifest.Initrd = &netboot.Initrd{Kind: InitrdImage}
 		c.initrd.own, err = openInitrd(c.tree, c.kernel.Version)
 		return err
-	case InitrdBuiltin:
+	case InitrdBuiltin, InitrdDracut:
 		return c.planFirstStage(ctx)
 	}
 	return nil
@@ -66,27 +69,40 @@ func (c *converter) planFirstStage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tree, report, err := initrd.Build(ctx, c.tree, initrd.Options{
+	o := initrd.Options{
 		Kernel: c.kernel, Architecture: arch, Init: program, AddModules: first.AddModules, OmitModules: first.OmitModules,
 		Firmware: first.Firmware, Include: first.Include, CA: first.CA, Jobs: c.o.Jobs,
-	})
-	if err != nil {
+	}
+	var report *initrd.Report
+	if c.o.Initrd == InitrdDracut {
+		if report, err = c.planDracut(ctx, o); err != nil {
+			return err
+		}
+	} else if c.initrd.tree, report, err = initrd.Build(ctx, c.tree, o); err != nil {
 		return fmt.Errorf("choosing what the initrd carries: %w", err)
 	}
 	early, err := initrd.Early(c.tree, arch)
 	if err != nil {
 		return err
 	}
-	c.initrd.tree, c.initrd.early = tree, pad(early)
+	c.initrd.early = pad(early)
 	for i, user := range first.Prepend {
 		if err := initrd.CheckUser(bytes.NewReader(user)); err != nil {
 			return fmt.Errorf("initrd %d of those that go before: %w", i+1, err)
 		}
 		c.initrd.early = pad(append(c.initrd.early, user...))
 	}
-	c.manifest.Initrd = &netboot.Initrd{Kind: InitrdBuiltin, Modules: report.Modules, Firmware: report.Firmware, Unpacked: report.Unpacked}
+	c.manifest.Initrd = &netboot.Initrd{Kind: c.o.Initrd, Modules: report.Modules, Firmware: report.Firmware, Unpacked: report.Unpacked}
 	c.manifest.Warnings = append(c.manifest.Warnings, report.Warnings...)
 	return nil
+}
+
+// close lets go of what the initrd is made of.
+func (p *initrdPlan) close() error {
+	if p.contents == nil {
+		return nil
+	}
+	return p.contents.Close()
 }
 
 // initrdNames are where distributions keep the initrd of a kernel.

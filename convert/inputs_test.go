@@ -20,7 +20,7 @@ import (
 // TestInputs: each option changes what a version is said to be made of, but
 // those that change no byte of it.
 func TestInputs(t *testing.T) {
-	harmless := map[string]bool{"Dir": true, "Jobs": true, "Cache": true, "Keep": true, "Wait": true, "Report": true, "Explain": true}
+	harmless := map[string]bool{"Dir": true, "Jobs": true, "Cache": true, "Keep": true, "Wait": true, "Report": true, "Explain": true, "Run": true, "TempDir": true}
 	of := func(o Options) string { return (&converter{o: o, img: &image.Image{Name: "x"}}).inputs(t.Context()) }
 	plain := of(Options{})
 	for i := range reflect.TypeFor[Options]().NumField() {
@@ -41,6 +41,8 @@ func TestInputs(t *testing.T) {
 			field.Set(reflect.ValueOf(&statelite.Rules{Rules: []statelite.Rule{{Path: "/x"}}}))
 		case func(*exlist.Report):
 			field.Set(reflect.ValueOf(func(*exlist.Report) {}))
+		case Runner:
+			field.Set(reflect.ValueOf(Runner(func(context.Context, *image.Image, Command, io.Writer) error { return nil })))
 		case Report:
 			field.Set(reflect.ValueOf(Report(func(string, int64, int64) {})))
 		default:

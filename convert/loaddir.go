@@ -32,6 +32,22 @@ func loadDir(ctx context.Context, dir string, m *netboot.Manifest, tempDir strin
 	if err != nil {
 		return nil, nil, err
 	}
+	var done int64
+	root.Count = func(n int) {
+		done += int64(n)
+		report.say("reading "+f.Name, done, f.Unpacked)
+	}
+	tree, contents, err := loadTree(ctx, root.Path, tempDir, func(f func(*unpack.Entry) error) error { return root.Walk(ctx, f) })
+	if err == nil && m.Xattrs != nil {
+		if err = restoreXattrs(tree, m.Xattrs.Path); err != nil {
+			err = errors.Join(err, contents.Close())
+		}
+	}
+	return tree, contents, err
+}
+
+// loadTree makes a tree of the entries that walk comes by.
+func loadTree(ctx context.Context, name, tempDir string, walk func(func(*unpack.Entry) error) error) (_ *rootfs.Tree, _ io.Closer, err error) {
 	contents, err := spool.File(tempDir)
 	if err != nil {
 		return nil, nil, err
@@ -41,19 +57,11 @@ func loadDir(ctx context.Context, dir string, m *netboot.Manifest, tempDir strin
 			err = errors.Join(err, contents.Close())
 		}
 	}()
-	var done int64
-	root.Count = func(n int) {
-		done += int64(n)
-		report.say("reading "+f.Name, done, f.Unpacked)
-	}
-	l := loader{index: &rootfs.Index{Layer: root.Path}, spool: contents, inodes: map[string]*rootfs.Inode{}}
-	if err := root.Walk(ctx, l.entry); err != nil {
+	l := loader{index: &rootfs.Index{Layer: name}, spool: contents, inodes: map[string]*rootfs.Inode{}}
+	if err := walk(l.entry); err != nil {
 		return nil, nil, err
 	}
 	tree, err := rootfs.Merge(ctx, l.index)
-	if err == nil && m.Xattrs != nil {
-		err = restoreXattrs(tree, m.Xattrs.Path)
-	}
 	return tree, contents, err
 }
 

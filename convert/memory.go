@@ -42,7 +42,7 @@ func (c *converter) memory(packed int64) netboot.Memory {
 	switch {
 	case !c.o.Method.IsArchive():
 		return netboot.Memory{Peak: max(loaded, packed+initrd+min(root, cacheSize)+slackSize, 2*packed) + kernelSize, After: packed}
-	case c.o.bare() || c.o.Initrd != InitrdBuiltin:
+	case !c.o.hasFirstStage():
 		return netboot.Memory{Peak: max(root+packed, 2*(root+slackSize)) + kernelSize, After: root}
 	default:
 		return netboot.Memory{Peak: max(loaded, root+initrd+bufferSize, 2*(root+slackSize)) + kernelSize, After: root}

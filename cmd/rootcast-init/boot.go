@@ -28,6 +28,7 @@ const logPath = "/run/rootcast/init.log"
 type boot struct {
 	log      *console.Log
 	machine  machine
+	guest    bool // in dracut's initrd, which has /dev and the drivers, and switches to the root itself
 	options  *cmdline.Options
 	spec     *node.Spec
 	modules  *modules.Loader
@@ -49,8 +50,10 @@ func (b *boot) loadModules(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b.warn(answerKernel())
-	if b.usesHardware() {
+	if !b.guest {
+		b.warn(answerKernel())
+	}
+	if b.usesHardware() && !b.guest {
 		began := time.Now()
 		loaded, err := b.modules.Coldplug(ctx)
 		b.warn(err)
@@ -88,7 +91,7 @@ func (b *boot) findRoot(ctx context.Context) error {
 	return b.fetchedRoot(ctx)
 }
 
-// switchRoot leaves the initrd.
+// switchRoot leaves the initrd, or has all ready for dracut to do so.
 func (b *boot) switchRoot() error {
 	program := b.spec.Init
 	if b.options.Init != "" {
@@ -106,6 +109,9 @@ func (b *boot) switchRoot() error {
 	}
 	b.log.Printf("starting %s of %s", program, b.spec.Image)
 	b.warn(b.log.Save(logPath))
+	if b.guest {
+		return mounts.Points(newRoot)
+	}
 	return mounts.Switch(newRoot, program, os.Args[1:], os.Environ())
 }
 

@@ -31,18 +31,22 @@ type machine struct {
 }
 
 // fail tells the person at the console what is wrong and does what the command
-// line asks for; it returns if all is to be tried again.
-func (b *boot) fail(err error) {
+// line asks for. It returns false if all is to be tried again, and true if dracut
+// is to give the console to a person.
+func (b *boot) fail(err error) (giveUp bool) {
 	b.failures++
 	b.log.Printf("THE NODE DOES NOT BOOT: %v", err)
 	b.warn(b.log.Save(logPath))
 	b.warn(mounts.Undo(newRoot))
-	b.await(err)
+	return b.await(err)
 }
 
-// await passes the time until the next attempt, as the command line wants it.
-func (b *boot) await(err error) {
+// await passes the time until the next attempt, as the command line wants it, or
+// returns true if dracut is to have the console.
+func (b *boot) await(err error) (giveUp bool) {
 	switch {
+	case b.options != nil && b.options.Shell && b.guest:
+		return true
 	case b.options != nil && b.options.Shell:
 		b.drop()
 	case b.options != nil && b.options.Panic != 0:
@@ -50,6 +54,8 @@ func (b *boot) await(err error) {
 		b.log.Printf("rebooting in %s (panic=)", wait)
 		time.Sleep(wait)
 		b.restart(unix.LINUX_REBOOT_CMD_RESTART)
+	case errors.Is(err, errForGood) && b.guest:
+		return true
 	case errors.Is(err, errForGood):
 		for {
 			b.log.Printf("stopped: mend it and reset the node; with panic=30 it reboots by itself, with rootcast.shell there is a shell here")
@@ -61,6 +67,7 @@ func (b *boot) await(err error) {
 		b.log.Printf("trying again in %s", wait)
 		time.Sleep(wait)
 	}
+	return false
 }
 
 // drop gives the console to a person. One that gives no input ends every shell

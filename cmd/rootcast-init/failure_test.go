@@ -103,6 +103,31 @@ func TestAwaitWithoutOptions(t *testing.T) {
 	})
 }
 
+// In dracut's initrd the shell is dracut's, and so is a node that cannot boot.
+func TestAwaitAsGuest(t *testing.T) {
+	forGood := fmt.Errorf("no imgurl=: %w", errForGood)
+	for _, tc := range []struct {
+		line   string
+		err    error
+		giveUp bool
+		said   string
+	}{
+		{"", errNoServer, false, "trying again in 5s\n"},
+		{"", forGood, true, ""},
+		{"rootcast.shell", errNoServer, true, ""},
+		{"rootcast.shell", forGood, true, ""},
+		{"panic=30", forGood, false, "rebooting in 30s (panic=)\nthe kernel does not restart the machine: operation not permitted\n"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFailing(tc.line)
+			f.guest, f.failures = true, 1
+			if got := f.await(tc.err); got != tc.giveUp || f.said() != tc.said {
+				t.Errorf("%q, %v: gives up %v and says %q", tc.line, tc.err, got, f.said())
+			}
+		})
+	}
+}
+
 // With panic= the node is reset, whatever is wrong, and if that fails all is
 // tried again.
 func TestAwaitPanics(t *testing.T) {

@@ -2,6 +2,10 @@
 // starts it as /init in the initrd that rootcast convert makes; it finds or
 // fetches the root, checks it, mounts it, and becomes the image's own init there.
 //
+// In an initrd that dracut makes it is a guest: the mount hook of rootcast's dracut
+// module runs it as "rootcast-init mount", and dracut switches to the root that it
+// leaves on /sysroot.
+//
 // It speaks on the console, and README has the kernel arguments that it takes.
 package main
 
@@ -10,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -27,24 +32,31 @@ func main() {
 		}
 		return
 	}
-	if os.Getpid() != 1 {
-		fmt.Fprintln(os.Stderr, "rootcast-init is the first program of a node: the kernel starts it as /init of an initrd that rootcast convert makes")
+	b := &boot{log: console.New(os.Stdout, false), guest: os.Getpid() != 1, machine: machine{shell: "/bin/sh", reset: unix.Reboot}}
+	if b.guest && !slices.Equal(os.Args[1:], []string{"mount"}) {
+		fmt.Fprintln(os.Stderr, "rootcast-init is the first program of a node: the kernel starts it as /init of an initrd that rootcast convert makes, or dracut as rootcast-init mount")
 		os.Exit(2)
 	}
-	log := console.New(os.Stdout, false)
-	b := &boot{log: log, machine: machine{shell: "/bin/sh", reset: unix.Reboot}}
 	for {
 		err := b.start(context.Background())
-		b.fail(err)
+		if err == nil {
+			os.Exit(0)
+		}
+		if b.fail(err) {
+			os.Exit(1)
+		}
 	}
 }
 
-// start does all there is to do; it returns only if something is wrong.
+// start does all there is to do. As the first program it returns only if
+// something is wrong.
 func (b *boot) start(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if err := mounts.Early(); err != nil {
-		return err
+	if !b.guest {
+		if err := mounts.Early(); err != nil {
+			return err
+		}
 	}
 	if err := b.learn(); err != nil {
 		return err

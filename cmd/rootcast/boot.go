@@ -165,7 +165,7 @@ func (c *bootCmd) convert(ctx context.Context, name string) (dir string, remove 
 	if err != nil {
 		return "", nil, err
 	}
-	if needsStore(name) {
+	if needsStore(name) || c.make.first.initrd == convert.InitrdDracut {
 		// This may start the process anew, which must not leave a directory behind.
 		if _, err := c.e.openStore(); err != nil {
 			return "", nil, err

@@ -37,7 +37,11 @@ of a registry's image that the local store has are not fetched.
    rootcast convert --boot ramdisk --method squashfs --statelite compute.litefile IMAGE
 
 The initrd (first stage) is made of the image's kernel modules, without running
-anything of the image. README, "Booting", has the kernel arguments that it takes.`
+anything of the image. README, "Booting", has the kernel arguments that it takes.
+With --initrd dracut the image's own dracut makes it, in a container; -v shows what
+it says. The image must have dracut (Debian: dracut-core) and be in the local store,
+into which it is pulled where need be. For another architecture it runs by
+qemu-user-static, which takes minutes.`
 
 // convertCmd is what the flags of rootcast convert fill.
 type convertCmd struct {
@@ -182,6 +186,13 @@ func (e *env) convert(ctx context.Context, name string, reg build.Registry, from
 			e.say("warning: %v", err)
 		}
 	}()
+	if o.Initrd == convert.InitrdDracut {
+		var err error
+		if name, err = e.fetch(ctx, name, reg, from.platform); err != nil {
+			return nil, err
+		}
+		o.Run, o.TempDir = e.runIn, tempDir()
+	}
 	w := wish{platform: from.platform, limit: from.limit, skip: func(img *image.Image) bool {
 		_, same := convert.Unchanged(ctx, img, o)
 		return same
@@ -211,7 +222,7 @@ func (e *env) sayConverted(m *netboot.Manifest, took time.Duration) {
 	for _, w := range m.Warnings {
 		e.say("warning: %s", w)
 	}
-	if m.Xattrs != nil && (m.Initrd == nil || m.Initrd.Kind != convert.InitrdBuiltin) {
+	if m.Xattrs != nil && (m.Initrd == nil || m.Initrd.Kind == convert.InitrdImage) {
 		e.say("note: the extended attributes of %d files, capabilities among them, are listed in the root's %s; setfattr -h --restore=%s in the unpacked root applies them, as rootcast's own first stage does",
 			m.Xattrs.Files, m.Xattrs.Path, strings.TrimPrefix(m.Xattrs.Path, "/"))
 	}

@@ -22,7 +22,7 @@ type firstStageFlags struct {
 
 func (f *firstStageFlags) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "initrd", Usage: "take the first stage from `KIND`: builtin, rootcast's own; image, the initrd that the image holds; none", Value: convert.InitrdBuiltin, Destination: &f.initrd},
+		&cli.StringFlag{Name: "initrd", Usage: "take the first stage from `KIND`: builtin, rootcast's own; dracut, rootcast's own in an initrd by the image's dracut; image, the initrd that the image holds; none", Value: convert.InitrdBuiltin, Destination: &f.initrd},
 		&cli.StringSliceFlag{Name: "add-module", Usage: "carry kernel module `NAME` in the initrd too, or those of a directory such as kernel/drivers/scsi; may be repeated", Destination: &f.add},
 		&cli.StringSliceFlag{Name: "omit-module", Usage: "leave kernel module `NAME` out of the initrd; may be repeated", Destination: &f.omit},
 		&cli.StringSliceFlag{Name: "firmware", Usage: "carry `FILE` of the image's /lib/firmware in the initrd too; may be repeated", Destination: &f.firmware},

@@ -55,6 +55,7 @@ func TestFirstStage(t *testing.T) {
 	n.Cleanup(func() { n.rootcastAtEnd("rmi", "--all", "--force") })
 	n.rootcast("build", "-t", "localhost/small:1", "--build-arg", "BASE=localhost/base:1", filepath.Join("testdata", "boot"))
 	n.rootcast("build", "-t", "localhost/big:1", "--build-arg", "BASE=localhost/small:1", "-f", filepath.Join("testdata", "boot", "big.Containerfile"), filepath.Join("testdata", "boot"))
+	n.rootcast("build", "-t", "localhost/dracut:1", "--build-arg", "BASE=localhost/small:1", "-f", filepath.Join("testdata", "boot", "dracut.Containerfile"), filepath.Join("testdata", "boot"))
 	t.Run("ways", func(t *testing.T) { // all of them end before the image goes
 		for _, w := range ways(newAuthority(t), newAuthority(t)) {
 			t.Run(w.name, func(t *testing.T) {
@@ -122,6 +123,9 @@ func ways(ours, others authority) []way {
 		{name: "cpio", convert: netroot("cpio"), serve: serveHTTP, checks: []nodeCheck{onTmpfs(), capabilities(), keptLease("eth0", "10.0.2.15/24")}},
 		{name: "erofs", convert: netroot("erofs"), serve: serveHTTP, append: "BOOTIF=01-52-54-00-12-34-56 rootcast.zram=256M", checks: []nodeCheck{
 			onOverlay(), capabilities(), {"zram", "findmnt -no SOURCE /run/rootcast/upper", `^/dev/zram\d$`},
+		}},
+		{name: "dracut", image: "localhost/dracut:1", convert: netroot("squashfs", "--initrd", "dracut"), serve: serveHTTP, checks: []nodeCheck{
+			onOverlay(), capabilities(), keptLease("eth0", "10.0.2.15/24"), {"dracut", "dmesg | grep -o 'Starting dracut-cmdline'", `^Starting dracut-cmdline$`},
 		}},
 		{name: "tar", convert: netroot("tar"), serve: serveHTTP, checks: []nodeCheck{onTmpfs(), capabilities()}},
 		{name: "registry", convert: netroot("squashfs"), serve: serveRegistry, checks: []nodeCheck{onOverlay()}},

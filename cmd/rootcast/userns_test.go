@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/rootcast/rootcast/build/buildtest"
+	"github.com/rootcast/rootcast/convert/pack"
+	"github.com/rootcast/rootcast/convert/rootfs/rootfstest"
 )
 
 // testUser is made by hack/test-user.sh.
@@ -172,6 +174,32 @@ func TestOrdinaryUser(t *testing.T) {
 			o.checkClean(t)
 		})
 	}
+}
+
+// A script plays dracut's part: it has what it was given, and may write.
+func TestOrdinaryUserRunsDracut(t *testing.T) {
+	o := newOrdinary(t)
+	writeRecipe(t, o.dir, "FROM scratch\nCOPY sh /bin/sh\nCOPY sh /sbin/init\nCOPY --chmod=600 Containerfile /boot/vmlinuz-6.1.0-1-test\n"+
+		"COPY --chmod=755 dracut /usr/bin/dracut\nCOPY initrd /initrd\n")
+	var initrd bytes.Buffer
+	if _, err := pack.Archive(t.Context(), &initrd, rootfstest.Tree(t, `file usr/bin/rootcast-init 0755 "#!"`), pack.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"dracut": "#!/bin/sh\nid\ncat /usr/lib/dracut/modules.d/99rootcast/module-setup.sh > /checked && cat /initrd > /rootcast-dracut/initrd\n",
+		"initrd": initrd.String(),
+	} {
+		if err := os.WriteFile(filepath.Join(o.dir, "ctx", name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.run(t, "overlay", "build", "-q", "-t", "mine:1", "ctx")
+	dir := filepath.Join(o.home, "out")
+	if _, log := o.run(t, "overlay", "convert", "-v", "--no-cache", "--initrd", "dracut", "--rootimgdir", dir, "mine:1"); !strings.Contains(log, "\n0 0\n") {
+		t.Errorf("dracut is not root of its namespace:\n%s", log)
+	}
+	o.run(t, "overlay", "verify", dir)
+	o.checkClean(t)
 }
 
 func TestOrdinaryUserInterrupts(t *testing.T) {

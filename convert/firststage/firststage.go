@@ -19,7 +19,7 @@ var programs embed.FS
 func Program(arch string) ([]byte, error) {
 	packed, err := programs.ReadFile("bin/rootcast-init-" + arch + ".gz")
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("this rootcast has no first stage for %s: it knows amd64, arm64, ppc64le, riscv64 and s390x, if it was built by make; --initrd image or dracut does without", arch)
+		return nil, fmt.Errorf("this rootcast has no first stage for %s: it knows amd64, arm64, ppc64le, riscv64 and s390x, if it was built by make; --initrd image does without", arch)
 	}
 	if err != nil {
 		return nil, err

@@ -13,6 +13,9 @@
 // of its programs runs, the architecture does not matter, and the same image and
 // options give the same tree.
 //
+// [Dracut] prepares a run of the image's own dracut instead, which is asked for the
+// same modules; [CheckDracut] and [Carried] look at what it made.
+//
 // [Early] makes the archive of CPU microcode that goes before all others, and
 // [CheckUser] looks at an initrd that a site wants before the packed tree.
 package initrd

@@ -96,33 +96,40 @@ func (b *builder) build(ctx context.Context) error {
 	return b.includes(ctx)
 }
 
-// modules puts the kernel's modules into the tree and returns the firmware that
-// they ask for.
-func (b *builder) modules(ctx context.Context) ([]string, error) {
+// chooseModules returns the modules that are carried, and who chose them; nil: the
+// kernel has none.
+func (b *builder) chooseModules() (*chooser, []kmod.Module, error) {
 	if b.o.Kernel.Modules == "" {
 		if len(b.o.AddModules) > 0 {
-			return nil, fmt.Errorf("adding module %q: the image has no modules of kernel %s at all", b.o.AddModules[0], b.o.Kernel.Version)
+			return nil, nil, fmt.Errorf("adding module %q: the image has no modules of kernel %s at all", b.o.AddModules[0], b.o.Kernel.Version)
 		}
 		b.warn("the image has no modules of kernel %s: the initrd has none, and the kernel must have everything built in that a node needs", b.o.Kernel.Version)
-		return nil, nil
+		return nil, nil, nil
 	}
 	set, err := kmod.Read(b.image, b.o.Kernel.Modules)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c, err := newChooser(b.image, b.o, set)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	chosen, err := c.choose()
 	b.report.Warnings = append(b.report.Warnings, c.warnings...)
 	if err != nil {
-		return nil, err
-	}
-	if err := c.check(chosen); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b.report.HasNetwork = c.hasNetwork(chosen)
+	return c, chosen, c.check(chosen)
+}
+
+// modules puts the kernel's modules into the tree and returns the firmware that
+// they ask for.
+func (b *builder) modules(ctx context.Context) ([]string, error) {
+	c, chosen, err := b.chooseModules()
+	if err != nil || c == nil {
+		return nil, err
+	}
 	asked, err := b.carry(ctx, chosen)
 	if err != nil {
 		return nil, err
@@ -133,7 +140,7 @@ func (b *builder) modules(ctx context.Context) ([]string, error) {
 		b.report.Modules = append(b.report.Modules, m.Name)
 	}
 	slices.Sort(b.report.Modules)
-	if err := b.lists(set.Encode(func(name string) bool { return carried[name] })); err != nil {
+	if err := b.lists(c.set.Encode(func(name string) bool { return carried[name] })); err != nil {
 		return nil, err
 	}
 	builtin, err := builtinFirmware(b.image, b.o.Kernel.Modules, c.wantsBuiltin)

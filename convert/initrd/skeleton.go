@@ -43,16 +43,21 @@ func (b *builder) skeleton() error {
 			return err
 		}
 	}
-	if len(b.o.CA) > 0 {
-		ca, err := certificates(b.o.CA)
-		if err != nil {
-			return fmt.Errorf("reading the CA certificates: %w", err)
-		}
-		if err := b.add(CAPath, rootfs.NewText(0o644, ca)); err != nil {
-			return err
-		}
+	if err := b.certificates(); err != nil {
+		return err
 	}
 	return b.shell()
+}
+
+func (b *builder) certificates() error {
+	if len(b.o.CA) == 0 {
+		return nil
+	}
+	ca, err := certificates(b.o.CA)
+	if err != nil {
+		return fmt.Errorf("reading the CA certificates: %w", err)
+	}
+	return b.add(CAPath, rootfs.NewText(0o644, ca))
 }
 
 func dir(mode uint32) *rootfs.Inode {

@@ -69,7 +69,7 @@ type Memory struct {
 
 // Initrd is what the first stage carries.
 type Initrd struct {
-	Kind     string   `json:"kind"` // builtin, image
+	Kind     string   `json:"kind"` // builtin, dracut, image
 	Modules  []string `json:"modules,omitempty"`
 	Firmware []string `json:"firmware,omitempty"`
 	Unpacked int64    `json:"unpacked,omitempty"` // bytes that it takes of a node's memory until the root is there

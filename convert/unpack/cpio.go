@@ -19,8 +19,21 @@ const (
 	typeRegular = 0o100000
 )
 
+// CPIO calls f for each entry of a newc archive without compression, whatever
+// follows the archive's end.
+func CPIO(r io.Reader, f func(*Entry) error) error {
+	return readCPIO(newHeaderTap(r), f)
+}
+
 func walkCPIO(r io.Reader, f func(*Entry) error) error {
-	tap := &headerTap{r: bufio.NewReaderSize(r, 256<<10)}
+	tap := newHeaderTap(r)
+	if err := readCPIO(tap, f); err != nil {
+		return err
+	}
+	return onlyPadding(tap)
+}
+
+func readCPIO(tap *headerTap, f func(*Entry) error) error {
 	archive := cpio.NewReader(tap)
 	first := map[linkID]string{}
 	for {
@@ -30,7 +43,7 @@ func walkCPIO(r io.Reader, f func(*Entry) error) error {
 			err = io.ErrUnexpectedEOF
 		}
 		if errors.Is(err, io.EOF) {
-			return onlyPadding(tap)
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("reading the archive back: %w", err)
@@ -91,6 +104,8 @@ type headerTap struct {
 	last  [newcHeader]byte
 	n     int
 }
+
+func newHeaderTap(r io.Reader) *headerTap { return &headerTap{r: bufio.NewReaderSize(r, 256<<10)} }
 
 const (
 	newcHeader  = 110

@@ -123,3 +123,24 @@ func TestMountPoint(t *testing.T) {
 		}
 	}
 }
+
+func TestPoints(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 { // directories that are there are fine
+		if err := Points(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"proc", "sys", "dev", "run"} {
+		if info, err := os.Lstat(filepath.Join(dir, name)); err != nil || !info.IsDir() {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+	linked := t.TempDir()
+	if err := os.Symlink("/run", filepath.Join(linked, "run")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Points(linked); err == nil {
+		t.Error("a symlink is taken for a mount point")
+	}
+}

@@ -13,11 +13,11 @@ import (
 // the program there. It returns only if that failed. The old root cannot be
 // unmounted, it can only be emptied (Documentation/filesystems/ramfs-rootfs-initramfs.rst).
 func Switch(dir, program string, args, env []string) error {
+	if err := Points(dir); err != nil {
+		return err
+	}
 	for _, m := range kernelMounts {
 		to := filepath.Join(dir, m.dir)
-		if err := mountPoint(dir, m.dir); err != nil {
-			return fmt.Errorf("switching to the root: %w", err)
-		}
 		if err := unix.Mount(m.dir, to, "", unix.MS_MOVE, ""); err != nil {
 			return fmt.Errorf("switching to the root: moving %s: %w", m.dir, err)
 		}
@@ -38,6 +38,17 @@ func Switch(dir, program string, args, env []string) error {
 	empty(old)
 	err = unix.Exec(program, append([]string{program}, args...), env)
 	return fmt.Errorf("starting %s of the image: %w", program, err)
+}
+
+// Points makes the directories of the root in dir that /proc, /sys, /dev and /run
+// move to.
+func Points(dir string) error {
+	for _, m := range kernelMounts {
+		if err := mountPoint(dir, m.dir); err != nil {
+			return fmt.Errorf("switching to the root: %w", err)
+		}
+	}
+	return nil
 }
 
 // mountPoint makes a directory of the root to mount on, where it has none, and
