@@ -80,6 +80,7 @@ umoci umoci
 skopeo skopeo
 buildah buildah
 findmnt util-linux
+qemu-system-x86_64 qemu-system-x86
 LIST
   if [ "$(uname -m)" != aarch64 ]; then
     cat <<'LIST'

@@ -209,6 +209,18 @@ func TestChooseOfLittle(t *testing.T) {
 	}
 }
 
+func TestReadSeconds(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "seconds")
+	for text, want := range map[string]time.Duration{"2.5\n": 2500 * time.Millisecond, " 3 ": 3 * time.Second, "": 0, "soon": 0} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := readSeconds(name); got != want || (err == nil) != (want > 0) {
+			t.Errorf("%q: %s, %v", text, got, err)
+		}
+	}
+}
+
 func TestMeasure(t *testing.T) {
 	// Two processes at a time, whose memory is added up.
 	const script = `hold() { head -c 60000000 /dev/zero | tail -c 60000000 | (sleep 0.5; cat) >/dev/null; }; hold & hold; wait`

@@ -145,6 +145,11 @@ func (b *bench) measureSide(ctx context.Context, s side) (sample, error) {
 	if err != nil {
 		return sample{}, fmt.Errorf("measuring %s: %w", s.name, err)
 	}
+	if s.clock != "" {
+		if result.wall, err = readSeconds(filepath.Join(out, s.clock)); err != nil {
+			return sample{}, fmt.Errorf("measuring %s: %w", s.name, err)
+		}
+	}
 	if s.file != "" {
 		info, err := os.Stat(filepath.Join(out, s.file))
 		if err != nil {
@@ -153,6 +158,19 @@ func (b *bench) measureSide(ctx context.Context, s side) (sample, error) {
 		result.size = info.Size()
 	}
 	return result, nil
+}
+
+// readSeconds reads a number of seconds.
+func readSeconds(name string) (time.Duration, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return 0, err
+	}
+	seconds, err := strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
+	if err != nil {
+		return 0, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
 }
 
 // settle is the pause between the preparation of a side and its run.

@@ -78,3 +78,26 @@ mkdir "$OUT/root"`,
 		},
 	}
 }
+
+// guestSides start a node, whose root is next to nothing, in a QEMU that counts
+// instructions for time: how fast this machine is does not matter.
+func (h help) guestSides() []side {
+	one := func(name, title, line string) side {
+		return side{
+			name: name, title: title, flags: []string{"netroot", "builtin", noCache}, clock: "seconds",
+			before: initrdOnly + "\n" + rc + ` convert --boot netroot --method cpio --compress zstd ` + noCache +
+				` --exlist "$OUT/exlist" --rootimgdir "$OUT/node" localhost/bench/node:1 >/dev/null`,
+			// The line ends the pipe, and that QEMU.
+			script: `{ timeout 300 qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot -accel tcg,thread=single \
+  -icount shift=0,sleep=off -m 1G -monitor none -serial stdio -device virtio-rng-pci \
+  -netdev user,id=net,restrict=on,tftp="$OUT/node" -device virtio-net-pci,netdev=net,romfile= \
+  -kernel "$OUT/node/kernel" -initrd "$OUT/node/initrd-stateless.gz" \
+  -append 'console=ttyS0 panic=-1 imgurl=tftp://10.0.2.2/rootimg.cpio.zst' </dev/null || true; } |
+  sed -n '` + line + `' >"$OUT/seconds"`,
+		}
+	}
+	return []side{
+		one("guest", "from the kernel's start to that of the image's init, in guest time", `s/.*rootcast: *\([0-9.]*\) s  starting .*/\1/p;T;q`),
+		one("guest-kernel", "from the kernel's start to /init, in guest time", `s/^\[ *\([0-9.]*\)\] Run \/init .*/\1/p;T;q`),
+	}
+}

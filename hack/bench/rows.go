@@ -54,6 +54,7 @@ func rows() []row {
 		{10, "initrd for x86_64, by itself", "", "initrd-amd64", "", target{within, 1.5, 25}},
 		{11, "node: rootimg.cpio.zst → mounted root", "`gzip -dc | cpio -idum` on the same tmpfs", "node-cpio", "gzip-cpio", target{atLeast, 5, 0}},
 		{11, "node: rootimg.sfs → mounted root", "`gzip -dc | cpio -idum` on the same tmpfs", "node-squashfs", "gzip-cpio", target{atLeast, 50, 0}},
+		{12, "node: kernel's start → image's init, without the root's transfer", "of it, the kernel up to /init", "guest", "guest-kernel", target{}},
 	}
 }
 

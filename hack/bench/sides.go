@@ -14,6 +14,7 @@ type side struct {
 	before string   // what is done before, off the clock
 	after  string   // what is done after, off the clock, whatever happened
 	file   string   // below $OUT, whose size is asked for
+	clock  string   // below $OUT: a file with the seconds that count in place of the script's own
 	check  string   // what must be true of the first output; it ends with status 0
 	needs  []string // things it works on
 	flags  []string // of rootcast convert, without which there is no such side
@@ -97,7 +98,7 @@ if [ -s "$OUT/diff" ]; then cat "$OUT/diff" >&2; exit 1; fi`
 // sides returns all there are, in the order of their turns. A side that works on
 // what another one made comes after it.
 func (h help) sides() []side {
-	return slices.Concat(h.cpioSides(), h.layoutSides(), h.againSides(), h.otherSides(), buildSides(), h.initrdSides(), h.nodeSides())
+	return slices.Concat(h.cpioSides(), h.layoutSides(), h.againSides(), h.otherSides(), buildSides(), h.initrdSides(), h.nodeSides(), h.guestSides())
 }
 
 // cpioSides make a compressed cpio archive of an image in the store, or of its tree.
