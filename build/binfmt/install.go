@@ -187,7 +187,7 @@ func (in Installer) persist(a Arch, h Handler) (bool, error) {
 	name := in.rooted(confOf(a))
 	text, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, err
+		return false, fmt.Errorf("reading %s: %w", confOf(a), reason(err))
 	}
 	if !in.Persistent && text == nil {
 		return false, nil
