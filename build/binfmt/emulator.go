@@ -60,14 +60,14 @@ func (in Installer) find(fsys fs.FS, a Arch, where string) (string, error) {
 }
 
 func unfit(name string, kind FileKind) error {
-	why := "is no program"
+	var why string
 	switch kind {
 	case FileDynamic:
 		why = "is not a static program, and containers have not what it needs"
 	case FileForeign:
 		why = "is for another architecture than this machine's"
-	case FileMissing:
-		why = "does not exist"
+	default:
+		why = "is no program"
 	}
 	return fmt.Errorf("the emulator %s %s; %s", name, why, emulatorAdvice)
 }

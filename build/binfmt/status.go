@@ -18,12 +18,11 @@ type Status struct {
 
 // ArchStatus is what a machine does with one architecture's programs.
 type ArchStatus struct {
-	Architecture string `json:"architecture"`
-	Runs         bool   `json:"runs"`
-	Native       bool   `json:"native"` // without an emulator
-	Handler      string `json:"handler,omitempty"`
-	Problem      string `json:"problem,omitempty"` // why its programs do not run
-	Remedy       string `json:"remedy,omitempty"`  // what to do about it
+	Architecture string   `json:"architecture"`
+	Runs         bool     `json:"runs"`
+	Native       bool     `json:"native"` // without an emulator
+	Handler      string   `json:"handler,omitempty"`
+	Problem      *Problem `json:"problem,omitempty"` // why its programs do not run
 
 	// Handlers are those that take its programs, the newest first, and those that
 	// by their names should.
@@ -40,7 +39,10 @@ type HandlerStatus struct {
 }
 
 // Problem is why programs of an architecture do not run, and what to do about it.
-type Problem struct{ What, Remedy string }
+type Problem struct {
+	What   string `json:"what"`
+	Remedy string `json:"remedy,omitempty"` // a command, mostly
+}
 
 func (p *Problem) Error() string {
 	if p.Remedy == "" {
@@ -49,14 +51,17 @@ func (p *Problem) Error() string {
 	return p.What + "; " + p.Remedy
 }
 
-// Status looks at all architectures.
-func (m Machine) Status(ctx context.Context) (*Status, error) {
+// Status looks at some architectures, or at all.
+func (m Machine) Status(ctx context.Context, archs ...Arch) (*Status, error) {
+	if len(archs) == 0 {
+		archs = Architectures()
+	}
 	s, err := m.read()
 	if err != nil {
 		return nil, err
 	}
 	status := &Status{Mounted: s.mounted, Enabled: s.enabled, UserNamespace: s.own}
-	for _, a := range Architectures() {
+	for _, a := range archs {
 		one, err := m.archStatus(ctx, s, a)
 		if err != nil {
 			return nil, err
@@ -75,16 +80,13 @@ func (m Machine) archStatus(ctx context.Context, s *state, a Arch) (*ArchStatus,
 			})
 		}
 	}
-	var problem *Problem
 	err := m.check(ctx, s, a)
 	switch {
 	case err == nil:
 		one.Runs = true
 		h, emulated := s.serving(a)
 		one.Native, one.Handler = !emulated && (s.mounted || a.IsNative()), h.Name
-	case errors.As(err, &problem):
-		one.Problem, one.Remedy = problem.What, problem.Remedy
-	default:
+	case !errors.As(err, &one.Problem):
 		return nil, err
 	}
 	return one, nil

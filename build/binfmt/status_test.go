@@ -230,7 +230,7 @@ func TestStatus(t *testing.T) {
 			if diff := cmp.Diff(map[string]FileKind{"qemu-" + a.QEMU: FileDynamic, ownPrefix + a.QEMU: FileMissing}, kinds); diff != "" {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}
-			if one.Runs || one.Native || one.Handler != "" || one.Remedy != install(a) || !strings.Contains(one.Problem, "is not a static program") {
+			if one.Runs || one.Native || one.Handler != "" || one.Problem == nil || one.Problem.Remedy != install(a) || !strings.Contains(one.Problem.What, "is not a static program") {
 				t.Errorf("%+v", one)
 			}
 		case one.Native && (!one.Runs || one.Handler != ""):

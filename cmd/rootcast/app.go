@@ -71,14 +71,21 @@ func commands(e *env) []*cli.Command {
 		newReportCommand(e),
 		newDiffCommand(e),
 		newBootCommand(e),
+		newBinfmtCommand(e),
 		newVersionCommand(e),
 	}
+	completeCommands(e, list)
+	return list
+}
+
+// completeCommands gives commands what all of them have.
+func completeCommands(e *env, list []*cli.Command) {
 	for _, c := range list {
 		c.OnUsageError = onUsageError
 		c.HideHelpCommand = true
 		c.Flags = append(c.Flags, e.commonFlags()...)
+		completeCommands(e, c.Subcommands)
 	}
-	return list
 }
 
 func newVersionCommand(e *env) *cli.Command {
