@@ -240,7 +240,7 @@ func foreign(t *testing.T) Arch {
 // qemu is the machine's own static emulator for a.
 func qemu(t *testing.T, a Arch) string {
 	t.Helper()
-	name, err := Installer{}.find(os.DirFS("/"), a, "")
+	name, err := Installer{}.find(a)
 	if err != nil {
 		skip(t, err.Error())
 	}

@@ -41,22 +41,26 @@ func (in Installer) places(a Arch) []string {
 	return list
 }
 
-// find returns the path of a static emulator for a in fsys.
-func (in Installer) find(fsys fs.FS, a Arch, where string) (string, error) {
+// find returns the path of a static emulator for a on the machine.
+func (in Installer) find(a Arch) (string, error) {
 	var wrong error
 	for _, name := range in.places(a) {
-		kind := kindOf(fsys, name)
+		kind := kindOf(in.machine().files(), name)
 		switch {
 		case kind == FileStatic:
 			return name, nil
 		case kind != FileMissing && wrong == nil:
-			wrong = unfit(name+where, kind)
+			wrong = unfit(name, kind)
 		}
 	}
-	if wrong != nil {
-		return "", wrong
+	if wrong == nil {
+		wrong = in.none(a, "")
 	}
-	return "", fmt.Errorf("%w for %s programs%s, neither %s; %s", ErrNoEmulator, a.Name, where, strings.Join(in.places(a), " nor "), emulatorAdvice)
+	return "", wrong
+}
+
+func (in Installer) none(a Arch, where string) error {
+	return fmt.Errorf("%w for %s programs%s, neither %s; %s", ErrNoEmulator, a.Name, where, strings.Join(in.places(a), " nor "), emulatorAdvice)
 }
 
 func unfit(name string, kind FileKind) error {
@@ -77,7 +81,7 @@ func (in Installer) emulator(ctx context.Context, a Arch) (string, error) {
 	if in.Image != nil {
 		return in.extract(ctx, a)
 	}
-	name, err := in.find(in.machine().files(), a, "")
+	name, err := in.find(a)
 	if err != nil {
 		return "", err
 	}
@@ -99,23 +103,49 @@ func (in Installer) tryEmulator(ctx context.Context, a Arch, name, file string) 
 	return nil
 }
 
-// extract takes the emulator for a out of the image.
-func (in Installer) extract(ctx context.Context, a Arch) (_ string, err error) {
-	name, err := in.find(in.Image, a, " in the image")
-	if err != nil {
-		return "", err
-	}
-	src, err := in.Image.Open(name[1:])
-	if err != nil {
-		return "", fmt.Errorf("reading the emulator %s in the image: %w", name, err)
-	}
-	defer src.Close() //nolint:errcheck // it was only read
+// extract takes an emulator for a out of the image.
+func (in Installer) extract(ctx context.Context, a Arch) (string, error) {
 	target := path.Join(emulatorDir, "qemu-"+a.QEMU)
-	check := func(file string) error { return in.tryEmulator(ctx, a, name+" in the image", file) }
-	if err := replaceFile(in.rooted(target), src, 0o755, check); err != nil {
-		return "", in.denied(a, "putting the emulator at "+target, err)
+	var wrong error
+	for _, name := range in.places(a) {
+		src, err := in.Image.Open(name[1:])
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = in.extractFile(ctx, a, target, name, src)
+			src.Close() //nolint:errcheck // it was only read
+		}
+		if err == nil {
+			return target, nil
+		}
+		if wrong == nil {
+			wrong = err
+		}
 	}
-	return target, nil
+	if wrong == nil {
+		wrong = in.none(a, " in the image")
+	}
+	return "", wrong
+}
+
+// extractFile puts src, called name in the image, at target if it is an emulator for a.
+func (in Installer) extractFile(ctx context.Context, a Arch, target, name string, src io.Reader) error {
+	name += " in the image"
+	var refused error
+	check := func(file string) error {
+		if kind := kindOf(os.DirFS("/"), file); kind != FileStatic {
+			refused = unfit(name, kind)
+		} else {
+			refused = in.tryEmulator(ctx, a, name, file)
+		}
+		return refused
+	}
+	err := replaceFile(in.rooted(target), src, 0o755, check)
+	if refused != nil {
+		return refused
+	}
+	return in.denied(a, "putting the emulator at "+target, err)
 }
 
 // replaceFile gives a file new content, all of it or nothing. What check

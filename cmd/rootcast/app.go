@@ -113,7 +113,7 @@ func action(e *env, usage string, minArgs, maxArgs int, run func(ctx context.Con
 }
 
 func checkArgs(c *cli.Context, usage string, args []string, minArgs, maxArgs int) error {
-	name := c.Command.FullName()
+	name := commandName(c)
 	for _, a := range args {
 		if len(a) > 1 && strings.HasPrefix(a, "-") {
 			return usageErrorf("flag %s stands after an argument; flags go first: rootcast %s %s … %s", a, name, a, usage)

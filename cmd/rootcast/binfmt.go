@@ -145,7 +145,8 @@ func writeBinfmtStatus(w io.Writer, status *binfmt.Status, problems bool) error 
 	if status.UserNamespace {
 		fmt.Fprint(w, "The handlers are this user namespace's own, not the machine's.\n\n")
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "ARCHITECTURE\tRUNS\tHANDLER\tFLAGS\tMAGIC\tEMULATOR")
 	for _, one := range status.Architectures {
 		runs := "no"
@@ -169,12 +170,20 @@ func writeBinfmtStatus(w io.Writer, status *binfmt.Status, problems bool) error 
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil { // empty cells are padded
+			return err
+		}
+	}
 	lead := "\n"
 	for _, one := range status.Architectures {
-		if problems && one.Problem != nil {
-			fmt.Fprintf(w, "%s%s: %v\n", lead, one.Architecture, one.Problem)
-			lead = ""
+		if !problems || one.Problem == nil {
+			continue
 		}
+		if _, err := fmt.Fprintf(w, "%s%s: %v\n", lead, one.Architecture, one.Problem); err != nil {
+			return err
+		}
+		lead = ""
 	}
 	return nil
 }

@@ -63,7 +63,8 @@ func oneLine(err error) string {
 // onUsageError names the nearest flag that exists beside the unknown one.
 func onUsageError(c *cli.Context, err error, _ bool) error {
 	msg := err.Error()
-	flags, prefix, help := c.Command.Flags, c.Command.Name+": ", "rootcast "+c.Command.Name+" --help"
+	full := commandName(c)
+	flags, prefix, help := c.Command.Flags, full+": ", "rootcast "+full+" --help"
 	if c.Command.Name == "" || c.Command.Name == c.App.Name {
 		flags, prefix, help = c.App.Flags, "", "rootcast --help"
 	}
@@ -76,6 +77,11 @@ func onUsageError(c *cli.Context, err error, _ bool) error {
 		return usageErrorf("%sunknown flag --%s; did you mean --%s?", prefix, name, near)
 	}
 	return usageErrorf("%sunknown flag --%s; see %s", prefix, name, help)
+}
+
+// commandName is what stands after rootcast on the command line, such as "binfmt status".
+func commandName(c *cli.Context) string {
+	return strings.TrimPrefix(c.Command.HelpName, c.App.HelpName+" ")
 }
 
 func unknownCommand(c *cli.Context, name string) error {

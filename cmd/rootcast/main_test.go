@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/rootcast/rootcast/build"
+	"github.com/rootcast/rootcast/build/binfmt"
 	"github.com/rootcast/rootcast/build/buildtest"
 )
 
@@ -54,7 +55,7 @@ var updateScripts = flag.Bool("update", false, "rewrite the expected output in t
 //	noprocess TEXT       no process has TEXT in its arguments
 //	smalldisk DIR        a file system of one megabyte there, until the script ends (root)
 //
-// and the conditions [root], [userns], [runc], [overlay] besides testscript's.
+// and the conditions [root], [userns], [runc], [overlay], [binfmt] besides testscript's.
 func TestScript(t *testing.T) {
 	dir := t.TempDir()
 	box := sync.OnceValues(func() (string, error) {
@@ -140,6 +141,9 @@ func scriptCondition(cond string) (bool, error) {
 	case "runc":
 		_, err := exec.LookPath("runc")
 		ok = err == nil
+	case "binfmt": // a user namespace may have a binfmt_misc of its own, from Linux 6.7 on, and there are emulators
+		_, err := exec.LookPath("qemu-s390x-static")
+		ok = err == nil && exec.Command("unshare", "-Urm", "mount", "-t", "binfmt_misc", "binfmt_misc", binfmt.Dir).Run() == nil
 	case "overlay":
 		ok = scriptDriver() == "overlay"
 	default:
