@@ -35,7 +35,11 @@ func (p *bootstrapPlan) checkHost() error {
 	if _, err := exec.LookPath(mmdebstrap); err != nil {
 		return fmt.Errorf("%s is not installed; as root: apt-get install mmdebstrap", mmdebstrap)
 	}
-	if err := p.arch.checkRunnable(p.Host); err != nil {
+	host := p.Host
+	if p.realHost {
+		host = nil
+	}
+	if err := p.arch.checkRunnable(host); err != nil {
 		return err
 	}
 	if _, err := exec.LookPath("arch-test"); err != nil && !p.arch.isNative() {

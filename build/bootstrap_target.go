@@ -1,16 +1,17 @@
 package build
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"io/fs"
-	"path"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/rootcast/rootcast/build/binfmt"
 )
 
 // distribution is what bootstrap knows of a family of releases.
@@ -138,43 +139,20 @@ func (a architecture) platformName() string {
 // isUbuntuPort tells the architectures that Ubuntu serves from a place apart.
 func (a architecture) isUbuntuPort() bool { return a.debian != "amd64" && a.debian != "i386" }
 
-// isNative tells whether the host runs a's programs by itself.
-func (a architecture) isNative() bool {
-	return a.goarch == runtime.GOARCH || a.debian == "i386" && runtime.GOARCH == "amd64"
+// emulated is a as binfmt_misc has it, which knows every one of architectures.
+func (a architecture) emulated() binfmt.Arch {
+	found, _ := binfmt.Find(a.goarch)
+	return found
 }
 
-// checkRunnable makes sure that a's programs run here, by themselves or
-// through binfmt_misc, whose state is below host. The packages' scripts need it.
+// isNative tells whether the host runs a's programs by itself.
+func (a architecture) isNative() bool { return a.emulated().IsNative() }
+
+// checkRunnable makes sure that a's programs run on a host, by themselves or
+// through binfmt_misc: RUN steps and the packages' scripts need it. The host is
+// its root directory, or this one (nil), on which a program is also tried.
 func (a architecture) checkRunnable(host fs.FS) error {
-	if a.isNative() {
-		return nil
-	}
-	const (
-		dir    = "proc/sys/fs/binfmt_misc"
-		advice = "as root: apt-get install arch-test qemu-user-static binfmt-support"
-	)
-	entries, err := fs.ReadDir(host, dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("looking for an emulator in /%s: %w", dir, err)
-	}
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), a.qemu) {
-			continue
-		}
-		text, err := fs.ReadFile(host, path.Join(dir, e.Name()))
-		if err != nil {
-			return fmt.Errorf("looking for an emulator in /%s: %w", dir, err)
-		}
-		lines := strings.Split(string(text), "\n")
-		switch {
-		case lines[0] != "enabled":
-			return fmt.Errorf("the emulator for %s programs is switched off; as root: echo 1 >/%s/%s", a.goarch, dir, e.Name())
-		case !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "flags: ") && strings.Contains(l, "F") }):
-			return fmt.Errorf("the emulator %s does not work in a chroot, being registered without the F flag; %s", e.Name(), advice)
-		}
-		return nil
-	}
-	return fmt.Errorf("this machine cannot run %s programs, and has no emulator for them in binfmt_misc; %s", a.goarch, advice)
+	return binfmt.Machine{Files: host}.Check(context.Background(), a.emulated())
 }
 
 func checkVariant(name string) error {

@@ -210,25 +210,41 @@ func TestBootstrapAskMirrors(t *testing.T) {
 	}
 }
 
+// TestBootstrapCheckRunnable has what a bootstrap is told; all that can be wrong
+// is in the tests of package binfmt.
 func TestBootstrapCheckRunnable(t *testing.T) {
-	foreign := architecture{goarch: "s390x", debian: "s390x", qemu: "s390x"}
-	if foreign.isNative() {
+	foreign, err := parseArchitecture("linux/s390x")
+	if err != nil || foreign.isNative() {
 		t.Skip("this is the architecture that the test takes for foreign")
 	}
-	const file = "proc/sys/fs/binfmt_misc/qemu-s390x"
-	const advice = "as root: apt-get install arch-test qemu-user-static binfmt-support"
+	const (
+		dir     = "proc/sys/fs/binfmt_misc/"
+		handler = "interpreter /usr/bin/qemu-s390x-static\noffset 0\n" +
+			"magic 7f454c4602020100000000000000000000020016\nmask fffffffffffffffcfffffffffffffffffffeffff\nflags: "
+		advice = "; as root: rootcast binfmt install s390x"
+	)
 	tests := []struct {
 		name string
 		host map[string]string
 		err  string
 	}{
-		{name: "works", host: map[string]string{file: "enabled\ninterpreter /usr/libexec/qemu-binfmt/s390x-binfmt-P\nflags: POCF\n"}},
-		{name: "nothing there", err: "this machine cannot run s390x programs, and has no emulator for them in binfmt_misc; " + advice},
-		{name: "off", host: map[string]string{file: "disabled\nflags: F\n"}, err: "the emulator for s390x programs is switched off; as root: echo 1 >/" + file},
-		{name: "lost in a chroot", host: map[string]string{file: "enabled\nflags: OC\n"}, err: "the emulator qemu-s390x does not work in a chroot, being registered without the F flag; " + advice},
+		{name: "works", host: map[string]string{dir + "status": "enabled\n", dir + "qemu-s390x": "enabled\n" + handler + "POCF\n"}},
+		{name: "nothing there", host: map[string]string{dir + "status": "enabled\n"}, err: "this machine cannot run s390x programs: binfmt_misc has no handler for them" + advice},
+		{
+			name: "lost in a chroot", host: map[string]string{dir + "status": "enabled\n", dir + "qemu-s390x": "enabled\n" + handler + "OC\n", "usr/bin/qemu-s390x-static": "program"},
+			err: "the handler qemu-s390x lacks the flag F, so that its emulator /usr/bin/qemu-s390x-static would have to be in every container" + advice,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { wantError(t, foreign.checkRunnable(mapFS(tt.host)), tt.err) })
+	}
+}
+
+func TestArchitecturesEmulated(t *testing.T) {
+	for _, a := range architectures() {
+		if got := a.emulated(); got.Name != a.goarch || got.QEMU != a.qemu {
+			t.Errorf("%s, in QEMU %s, is %s and %s to binfmt", a.goarch, a.qemu, got.Name, got.QEMU)
+		}
 	}
 }
 

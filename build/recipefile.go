@@ -135,7 +135,7 @@ func (p *plan) explain(ctx context.Context, err error) error {
 		text += ": " + tail
 	}
 	for sign, hint := range map[string]string{
-		"xec format error":          "programs of another architecture need the packages qemu-user-static and binfmt-support",
+		"xec format error":          "rootcast binfmt status shows which programs of other architectures run here, and what is missing",
 		"unknown version specified": "this crun is too old for --isolation oci; install runc or a newer crun, or leave the flag out",
 	} {
 		if strings.Contains(text, sign) {
