@@ -62,6 +62,8 @@ depmod kmod
 mkfs.ext4 e2fsprogs
 losetup mount
 db_load db-util
+qemu-s390x-static qemu-user-static
+unshare util-linux
 LIST
 }
 
@@ -136,6 +138,7 @@ squashfs-tools squashfs-tools squashfs squashfs-tools
 shellcheck ShellCheck ShellCheck shellcheck
 rpm rpm-build rpm-build rpm-tools
 db-util libdb-utils db48-utils db5.3
+qemu-user-static qemu-user-static qemu-linux-user qemu-user-static
 '
   for package; do
     if read -ra row < <(grep "^$package " <<<"$names"); then
