@@ -64,7 +64,7 @@ func checkRuns(platform string) error {
 	if err != nil {
 		return nil //nolint:nilerr // of one that is not known the attempt will tell
 	}
-	return a.checkRunnable(os.DirFS("/"))
+	return a.checkRunnable(nil)
 }
 
 func (s *Store) run(ctx context.Context, space *workspace, c Command, log *buildLog, w io.Writer) error {

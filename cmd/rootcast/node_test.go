@@ -222,15 +222,13 @@ func (n *nodeTest) boot() {
 	}
 	for _, c := range nodeChecks(m) {
 		mark := fmt.Sprintf("end of %s", c.name)
-		before := len(console.String())
 		if err := s.Send(c.run + "; echo 'end ''of " + c.name + "'\n"); err != nil {
 			n.Fatal(err)
 		}
 		if err := s.Expect(ctx, mark+"\n"); err != nil {
 			n.Fatalf("%s: %v", c.name, err)
 		}
-		said := console.String()[before:]
-		if !regexp.MustCompile(`(?m)` + c.want).MatchString(said) {
+		if said := s.Passed(); !regexp.MustCompile(`(?m)` + c.want).MatchString(said) {
 			n.Errorf("%s: %s said %q, want %s", c.name, c.run, said, c.want)
 		}
 	}

@@ -23,6 +23,7 @@ type console struct {
 	text    []byte        // the newest plain text
 	base    int           // how much was dropped before text
 	cursor  int           // where the next find begins, counted from the first byte ever
+	passed  string        // what the last find that succeeded went over
 	changed chan struct{} // closed and replaced when text arrives
 }
 
@@ -79,7 +80,9 @@ func (c *console) find(s *search) finding {
 		oops = bytes.Index(rest, []byte(panicText))
 	}
 	if at >= 0 && (oops < 0 || at < oops) {
-		c.cursor = c.base + from + at + len(s.text)
+		end := from + at + len(s.text)
+		c.passed = string(c.text[max(c.cursor-c.base, 0):end])
+		c.cursor = c.base + end
 		return finding{found: true}
 	}
 	if oops < 0 {

@@ -37,6 +37,27 @@ func TestPlain(t *testing.T) {
 	}
 }
 
+// What Expect went over is told apart exactly, however late the console's watcher
+// gets it.
+func TestPassed(t *testing.T) {
+	c := newConsole(nil)
+	mustWrite(t, c, []byte("login: root\r\none\r\ntwo\r\nend\r\nmore"))
+	for _, tt := range []struct {
+		text, want string
+		found      bool
+	}{
+		{"login:", "login:", true},
+		{"root\n", " root\n", true},
+		{"absent", " root\n", false},
+		{"end\n", "one\ntwo\nend\n", true},
+		{"more", "more", true},
+	} {
+		if f := c.find(&search{text: tt.text}); f.found != tt.found || c.passed != tt.want {
+			t.Errorf("%q: %t, passed %q, want %q", tt.text, f.found, c.passed, tt.want)
+		}
+	}
+}
+
 // FuzzConsole checks that where writes end makes no difference, and that a
 // text is found with escape sequences anywhere in it.
 func FuzzConsole(f *testing.F) {

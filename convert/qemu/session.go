@@ -225,6 +225,14 @@ func (s *Session) Send(text string) error {
 	return nil
 }
 
+// Passed returns the text that the last Expect to succeed went over: from where
+// the one before it had ended to the end of its own text.
+func (s *Session) Passed() string {
+	s.console.mu.Lock()
+	defer s.console.mu.Unlock()
+	return s.console.passed
+}
+
 // Tail returns the console's last n lines that are not blank.
 func (s *Session) Tail(n int) []string { return s.console.tail(n) }
 
