@@ -49,7 +49,7 @@ func (s *Store) Bootstrap(ctx context.Context, b Bootstrap) (Result, error) {
 		return Result{}, err
 	}
 	doing := fmt.Sprintf("bootstrapping %s for %s", p.target, p.arch.platformName())
-	if err := p.checkHost(); err != nil { //nolint:contextcheck // the one program that it tries ends by itself
+	if err := p.checkHost(ctx); err != nil {
 		return Result{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	p.say("%s", doing)

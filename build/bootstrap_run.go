@@ -31,7 +31,7 @@ const (
 var errStopped = errors.New("nobody reads the root any more")
 
 // checkHost finds beforehand what would make mmdebstrap fail late or obscurely.
-func (p *bootstrapPlan) checkHost() error {
+func (p *bootstrapPlan) checkHost(ctx context.Context) error {
 	if _, err := exec.LookPath(mmdebstrap); err != nil {
 		return fmt.Errorf("%s is not installed; as root: apt-get install mmdebstrap", mmdebstrap)
 	}
@@ -39,7 +39,7 @@ func (p *bootstrapPlan) checkHost() error {
 	if p.realHost {
 		host = nil
 	}
-	if err := p.arch.checkRunnable(host); err != nil {
+	if err := p.arch.checkRunnable(ctx, host); err != nil {
 		return err
 	}
 	if _, err := exec.LookPath("arch-test"); err != nil && !p.arch.isNative() {

@@ -151,8 +151,8 @@ func (a architecture) isNative() bool { return a.emulated().IsNative() }
 // checkRunnable makes sure that a's programs run on a host, by themselves or
 // through binfmt_misc: RUN steps and the packages' scripts need it. The host is
 // its root directory, or this one (nil), on which a program is also tried.
-func (a architecture) checkRunnable(host fs.FS) error {
-	return binfmt.Machine{Files: host}.Check(context.Background(), a.emulated())
+func (a architecture) checkRunnable(ctx context.Context, host fs.FS) error {
+	return binfmt.Machine{Files: host}.Check(ctx, a.emulated())
 }
 
 func checkVariant(name string) error {

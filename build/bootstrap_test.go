@@ -236,7 +236,7 @@ func TestBootstrapCheckRunnable(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) { wantError(t, foreign.checkRunnable(mapFS(tt.host)), tt.err) })
+		t.Run(tt.name, func(t *testing.T) { wantError(t, foreign.checkRunnable(t.Context(), mapFS(tt.host)), tt.err) })
 	}
 }
 

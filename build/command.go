@@ -40,7 +40,7 @@ func (s *Store) Run(ctx context.Context, c Command, w io.Writer) (err error) {
 	if c.Name == "" {
 		c.Name = c.Image
 	}
-	if err := checkRuns(c.Platform); err != nil {
+	if err := checkRuns(ctx, c.Platform); err != nil {
 		return fmt.Errorf("running %s of %s: %w", c.Args[0], c.Name, err)
 	}
 	space, err := s.newWorkspace(c.TempDir)
@@ -59,12 +59,12 @@ func (s *Store) Run(ctx context.Context, c Command, w io.Writer) (err error) {
 }
 
 // checkRuns finds beforehand that this machine runs no programs of a platform.
-func checkRuns(platform string) error {
+func checkRuns(ctx context.Context, platform string) error {
 	a, err := parseArchitecture(platform)
 	if err != nil {
 		return nil //nolint:nilerr // of one that is not known the attempt will tell
 	}
-	return a.checkRunnable(nil)
+	return a.checkRunnable(ctx, nil)
 }
 
 func (s *Store) run(ctx context.Context, space *workspace, c Command, log *buildLog, w io.Writer) error {
