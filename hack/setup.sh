@@ -87,7 +87,6 @@ LIST
   if [ "$(uname -m)" != aarch64 ]; then
     cat <<'LIST'
 qemu-aarch64-static qemu-user-static
-update-binfmts binfmt-support
 arch-test arch-test
 LIST
   fi
@@ -225,5 +224,5 @@ if [ "$what" = test ] || [ "$what" = bench ]; then
   hack/erofs.sh
 fi
 if [ "$what" = bench ]; then
-  hack/binfmt.sh
+  bin/rootcast --quiet binfmt install arm64
 fi
