@@ -43,7 +43,7 @@ install: ## install bin/rootcast below DESTDIR and PREFIX (/usr/local)
 
 test: all ## run all tests
 	@hack/setup.sh test
-	@hack/alive.sh 'still testing' go test -timeout 30m ./...
+	@hack/alive.sh 'still testing' go test -timeout 60m ./...
 
 lint: ## golangci-lint with the import rules, gofumpt, shellcheck
 	@hack/setup.sh lint
