@@ -11,8 +11,6 @@ import (
 	"github.com/rootcast/rootcast/convert/qemu"
 )
 
-func noNetwork(_ *testing.T, m *qemu.Machine) { m.Network = qemu.None }
-
 // deafNetwork is a switch with nobody else in it.
 func deafNetwork(_ *testing.T, m *qemu.Machine) {
 	m.Network = qemu.None
