@@ -5,15 +5,20 @@ package main
 const initrdOnly = `printf '%s\n' './*' +./sbin +./lib +./usr +./usr/lib +./usr/sbin +./usr/sbin/init \
   +./usr/lib/systemd +./usr/lib/systemd/systemd >"$OUT/exlist"`
 
+// convertInitrd converts an image after initrdOnly.
+func convertInitrd(image string) string {
+	return rc + ` convert --boot netroot --method cpio --compress zstd --initrd builtin ` + noCache +
+		` --exlist "$OUT/exlist" --rootimgdir "$OUT/node" ` + image + ` >/dev/null`
+}
+
 // initrdSides make the initrd of an image, ours by the whole of rootcast convert.
 func (h help) initrdSides() []side {
 	one := func(name, arch, image string, needs ...string) side {
 		return side{
 			name: name, title: "rootcast convert, only the initrd for " + arch,
 			before: initrdOnly,
-			script: rc + ` convert --boot netroot --method cpio --compress zstd --initrd builtin ` + noCache +
-				` --exlist "$OUT/exlist" --rootimgdir "$OUT/node" ` + image + ` >/dev/null`,
-			file: "node/initrd-stateless.gz", needs: needs, flags: []string{"netroot", "builtin", noCache},
+			script: convertInitrd(image),
+			file:   "node/initrd-stateless.gz", needs: needs, flags: []string{"netroot", "builtin", noCache},
 			check: rc + ` verify "$OUT/node" >/dev/null`,
 		}
 	}
@@ -85,8 +90,7 @@ func (h help) guestSides() []side {
 	one := func(name, title, line string) side {
 		return side{
 			name: name, title: title, flags: []string{"netroot", "builtin", noCache}, clock: "seconds",
-			before: initrdOnly + "\n" + rc + ` convert --boot netroot --method cpio --compress zstd ` + noCache +
-				` --exlist "$OUT/exlist" --rootimgdir "$OUT/node" localhost/bench/node:1 >/dev/null`,
+			before: initrdOnly + "\n" + convertInitrd("localhost/bench/node:1"),
 			// The line ends the pipe, and that QEMU.
 			script: `{ timeout 300 qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot -accel tcg,thread=single \
   -icount shift=0,sleep=off -m 1G -monitor none -serial stdio -device virtio-rng-pci \

@@ -28,18 +28,18 @@ const atOnce = 8
 // until no new device appears. It returns what it loaded; what failed is in the
 // error, and kept nothing else from being loaded.
 func (l *Loader) Coldplug(ctx context.Context) (loaded []string, err error) {
-	before := len(l.loadedSince(0))
+	before := l.count()
 	var errs []error
 	idle := false
 	for range maxWalk {
-		known := len(l.loadedSince(0))
+		known := l.count()
 		if err := l.pass(ctx); err != nil {
 			errs = append(errs, err)
 		}
 		if ctx.Err() != nil {
 			break
 		}
-		fresh := len(l.loadedSince(known)) > 0
+		fresh := l.count() > known
 		if idle && !fresh {
 			break
 		}

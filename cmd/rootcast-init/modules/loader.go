@@ -181,6 +181,13 @@ func (l *Loader) try(m kmod.Module) error {
 	return nil
 }
 
+// count is how many modules were loaded.
+func (l *Loader) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.loaded)
+}
+
 // loadedSince lists the modules that were loaded after the first n.
 func (l *Loader) loadedSince(n int) []string {
 	l.mu.Lock()
