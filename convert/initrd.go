@@ -140,10 +140,13 @@ func (c *converter) packFirstStage(ctx context.Context, tree *rootfs.Tree) ([]by
 	return pad(out.Bytes()), err
 }
 
-// initrdCodec is gzip, as the file's name says, wherever the kernel can load that.
+// initrdCodec is the best that the configuration of the image's kernel names,
+// zstd as a rule, which the kernel unpacks several times faster than gzip. Where
+// there is no configuration it is gzip, which hardly a kernel lacks. The name ends
+// in .gz either way: it is xCAT's, whatever the compressor was.
 func (c *converter) initrdCodec() (pack.Codec, error) {
 	codecs := c.support.Codecs(string(pack.CPIO))
-	if slices.Contains(codecs, string(pack.Gzip)) {
+	if c.support.Source == "" && slices.Contains(codecs, string(pack.Gzip)) {
 		return pack.Gzip, nil
 	}
 	return bestCodec(c.support, pack.CPIO, c.kernel)
