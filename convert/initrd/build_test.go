@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rootcast/rootcast/convert/initrd"
+	"github.com/rootcast/rootcast/convert/kmod"
 	"github.com/rootcast/rootcast/convert/pack"
 	"github.com/rootcast/rootcast/convert/rootfs/rootfstest"
 )
@@ -50,17 +51,17 @@ func TestBuild(t *testing.T) {
 		dir     lib/modules/6.1.0-test/kernel 0755
 		dir     lib/modules/6.1.0-test/kernel/drivers 0755
 		dir     lib/modules/6.1.0-test/kernel/drivers/net 0755
-		file    lib/modules/6.1.0-test/kernel/drivers/net/virtio_net.ko 0644 %q
+		file    lib/modules/6.1.0-test/kernel/drivers/net/virtio_net.ko.zst 0644 %q
 		dir     lib/modules/6.1.0-test/kernel/fs 0755
 		dir     lib/modules/6.1.0-test/kernel/fs/overlayfs 0755
-		file    lib/modules/6.1.0-test/kernel/fs/overlayfs/overlay.ko 0644 %q
+		file    lib/modules/6.1.0-test/kernel/fs/overlayfs/overlay.ko.zst 0644 %q
 		dir     lib/modules/6.1.0-test/kernel/net 0755
 		dir     lib/modules/6.1.0-test/kernel/net/core 0755
-		file    lib/modules/6.1.0-test/kernel/net/core/failover.ko 0644 %q
+		file    lib/modules/6.1.0-test/kernel/net/core/failover.ko.zst 0644 %q
 		file    lib/modules/6.1.0-test/modules.alias 0644 "alias virtio:d00000001v* virtio_net\n"
 		file    lib/modules/6.1.0-test/modules.builtin 0644
 		file    lib/modules/6.1.0-test/modules.builtin.modinfo 0644
-		file    lib/modules/6.1.0-test/modules.dep 0644 "kernel/drivers/net/virtio_net.ko: kernel/net/core/failover.ko\nkernel/fs/overlayfs/overlay.ko:\nkernel/net/core/failover.ko:\n"
+		file    lib/modules/6.1.0-test/modules.dep 0644 "kernel/drivers/net/virtio_net.ko.zst: kernel/net/core/failover.ko.zst\nkernel/fs/overlayfs/overlay.ko.zst:\nkernel/net/core/failover.ko.zst:\n"
 		file    lib/modules/6.1.0-test/modules.order 0644
 		file    lib/modules/6.1.0-test/modules.softdep 0644
 		dir     proc 0555
@@ -68,7 +69,7 @@ func TestBuild(t *testing.T) {
 		dir     run 0755
 		dir     sys 0555
 		dir     sysroot 0755
-		dir     tmp 01777`, module(t, "virtio_net", asks()["virtio_net"]...), module(t, "overlay"), module(t, "failover")))
+		dir     tmp 01777`, packed(t, module(t, "virtio_net", asks()["virtio_net"]...)), packed(t, module(t, "overlay")), packed(t, module(t, "failover"))))
 	var bytes int64
 	for _, in := range tree.All() {
 		bytes += in.Size
@@ -82,19 +83,29 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// packed is a module as the first stage carries it.
+func packed(t testing.TB, plain []byte) []byte {
+	t.Helper()
+	c, err := kmod.NewCompressor(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Compress(plain)
+}
+
 // What depmod wrote is reduced to what is carried.
 func TestBuildLists(t *testing.T) {
 	tree, _ := build(t, image(t), options())
 	for name, want := range map[string]string{
-		"modules.dep": `kernel/crypto/crc32c_fast.ko:
-kernel/drivers/net/ethernet/intel/ice/ice.ko: kernel/drivers/ptp/ptp.ko
-kernel/drivers/net/net_failover.ko: kernel/net/core/failover.ko
-kernel/drivers/net/virtio_net.ko: kernel/drivers/net/net_failover.ko kernel/net/core/failover.ko
-kernel/drivers/ptp/ptp.ko:
-kernel/fs/ext4/ext4.ko: kernel/fs/jbd2/jbd2.ko
-kernel/fs/jbd2/jbd2.ko:
-kernel/fs/overlayfs/overlay.ko:
-kernel/net/core/failover.ko:
+		"modules.dep": `kernel/crypto/crc32c_fast.ko.zst:
+kernel/drivers/net/ethernet/intel/ice/ice.ko.zst: kernel/drivers/ptp/ptp.ko.zst
+kernel/drivers/net/net_failover.ko.zst: kernel/net/core/failover.ko.zst
+kernel/drivers/net/virtio_net.ko.zst: kernel/drivers/net/net_failover.ko.zst kernel/net/core/failover.ko.zst
+kernel/drivers/ptp/ptp.ko.zst:
+kernel/fs/ext4/ext4.ko.zst: kernel/fs/jbd2/jbd2.ko.zst
+kernel/fs/jbd2/jbd2.ko.zst:
+kernel/fs/overlayfs/overlay.ko.zst:
+kernel/net/core/failover.ko.zst:
 `,
 		"modules.alias": `alias crypto-crc32c crc32c_fast
 alias pci:v00008086d00001592sv*sd*bc*sc*i* ice

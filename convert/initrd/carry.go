@@ -21,13 +21,18 @@ import (
 // modulesDir is where the initrd has the modules, whatever the image's usr-merge.
 func (b *builder) modulesDir() string { return "lib/modules/" + b.o.Kernel.Version }
 
-// carry puts the files of the modules into the tree and returns what firmware
-// they name. Jobs modules are read at a time; those that were compressed stay in
-// memory, all others are read from the image again when they are packed.
+// carry puts the files of the modules into the tree, each compressed by itself, and
+// returns what firmware they name. A node loads a dozen of the hundreds: the kernel
+// unpacks, and holds in memory, a quarter of what they are, and the first stage
+// decompresses those that it loads. Jobs modules are read at a time.
 func (b *builder) carry(ctx context.Context, modules []kmod.Module) ([]string, error) {
 	modules = slices.SortedFunc(slices.Values(modules), func(a, b kmod.Module) int { return strings.Compare(a.Path, b.Path) })
 	inodes := make([]*rootfs.Inode, len(modules))
 	firmware := make([][]string, len(modules))
+	packer, err := kmod.NewCompressor(b.o.Jobs)
+	if err != nil {
+		return nil, err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(b.o.Jobs)
 	for i, m := range modules {
@@ -35,7 +40,7 @@ func (b *builder) carry(ctx context.Context, modules []kmod.Module) ([]string, e
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			in, plain, err := b.read(path.Join(b.o.Kernel.Modules, m.Path), 0o644)
+			_, plain, err := b.read(path.Join(b.o.Kernel.Modules, m.Path), 0o644)
 			if err != nil {
 				return fmt.Errorf("carrying module %s: %w", m.Name, err)
 			}
@@ -43,7 +48,7 @@ func (b *builder) carry(ctx context.Context, modules []kmod.Module) ([]string, e
 			if err != nil {
 				return fmt.Errorf("carrying module %s from /%s: %w", m.Name, path.Join(b.o.Kernel.Modules, m.Path), err)
 			}
-			inodes[i], firmware[i] = in, info.Firmware
+			inodes[i], firmware[i] = rootfs.NewText(0o644, packer.Compress(plain)), info.Firmware
 			return nil
 		})
 	}
@@ -51,7 +56,7 @@ func (b *builder) carry(ctx context.Context, modules []kmod.Module) ([]string, e
 		return nil, err
 	}
 	for i, m := range modules {
-		if err := b.add(path.Join(b.modulesDir(), plainName(m.Path)), inodes[i]); err != nil {
+		if err := b.add(path.Join(b.modulesDir(), kmod.PlainPath(m.Path)+kmod.Packed), inodes[i]); err != nil {
 			return nil, err
 		}
 	}

@@ -7,9 +7,9 @@
 //	info, err := pack.Archive(ctx, w, tree, pack.Options{Codec: pack.Gzip})
 //
 // The modules are those that modules.list names, by class, as far as the image's
-// kernel has them, with all that they need. Their compressed files are
-// decompressed, so that the first stage needs no decoder, and the lists that
-// depmod(8) made are reduced to them. Everything comes from the image's files: none
+// kernel has them, with all that they need. However the image has them compressed,
+// the first stage carries each as a .zst of its own, and the lists that depmod(8)
+// made are reduced to them. Everything comes from the image's files: none
 // of its programs runs, the architecture does not matter, and the same image and
 // options give the same tree.
 //

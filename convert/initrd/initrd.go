@@ -140,7 +140,7 @@ func (b *builder) modules(ctx context.Context) ([]string, error) {
 		b.report.Modules = append(b.report.Modules, m.Name)
 	}
 	slices.Sort(b.report.Modules)
-	if err := b.lists(c.set.Encode(func(name string) bool { return carried[name] })); err != nil {
+	if err := b.lists(c.set.Encode(func(name string) bool { return carried[name] }, kmod.Packed)); err != nil {
 		return nil, err
 	}
 	builtin, err := builtinFirmware(b.image, b.o.Kernel.Modules, c.wantsBuiltin)

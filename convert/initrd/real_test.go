@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,13 +13,14 @@ import (
 
 	"github.com/rootcast/rootcast/convert/initrd"
 	"github.com/rootcast/rootcast/convert/kernel"
+	"github.com/rootcast/rootcast/convert/kmod"
 	"github.com/rootcast/rootcast/convert/pack"
 	"github.com/rootcast/rootcast/convert/rootfs"
 	"github.com/rootcast/rootcast/convert/rootfs/rootfstest"
 )
 
 // maxInitrd is the target for Debian's generic kernels with a first program of
-// 5 MB, after gzip.
+// 5 MB, after zstd.
 const maxInitrd = 25_000_000
 
 // fixture is a directory with the modules of a kernel, laid out as a root is.
@@ -147,11 +149,11 @@ func TestRealKernels(t *testing.T) {
 			}
 			took := time.Since(start)
 			b := archive(t, tree, pack.None)
-			packed := len(archive(t, tree, pack.Gzip))
-			t.Logf("%d modules, %d firmware files (%d lacking), %d bytes, %d after gzip, in %v; warnings %q",
+			packed := len(archive(t, tree, pack.Zstd))
+			t.Logf("%d modules, %d firmware files (%d lacking), %d bytes, %d after zstd, in %v; warnings %q",
 				len(rep.Modules), len(rep.Firmware), rep.FirmwareLacking, rep.Unpacked, packed, took, rep.Warnings)
 			if packed > maxInitrd && len(rep.Firmware) == 0 {
-				t.Errorf("%d bytes after gzip, more than %d", packed, maxInitrd)
+				t.Errorf("%d bytes after zstd, more than %d", packed, maxInitrd)
 			}
 			if !rep.HasNetwork {
 				t.Error("no network")
@@ -177,6 +179,7 @@ func TestRealKernels(t *testing.T) {
 				}
 			}
 			checkDeps(t, tree, f.kernel.Version)
+			checkModules(t, image, tree, f.kernel)
 			o.Jobs = 7
 			again, _, err := initrd.Build(t.Context(), image, o)
 			if err != nil {
@@ -228,6 +231,42 @@ func checkDeps(t *testing.T, tree *rootfs.Tree, version string) {
 		if file, ok := strings.CutPrefix(name, dir); ok && strings.Contains(file, ".ko") && !named[file] {
 			t.Errorf("%s is not in modules.dep", name)
 		}
+	}
+}
+
+// checkModules compares the carried modules with the image's by the zstd program.
+func checkModules(t *testing.T, image, tree *rootfs.Tree, k kernel.Kernel) {
+	t.Helper()
+	n := 0
+	for name, in := range tree.All() {
+		file, ok := strings.CutPrefix(name, "lib/modules/"+k.Version+"/")
+		if !ok || !strings.HasSuffix(file, ".ko.zst") {
+			continue
+		}
+		if n++; n%10 != 1 { // a tenth of them tells
+			continue
+		}
+		var want []byte
+		for _, ending := range []string{"", ".xz", ".zst", ".gz"} {
+			if packed, err := fs.ReadFile(image, k.Modules+"/"+strings.TrimSuffix(file, ".zst")+ending); err == nil {
+				want, err = kmod.Decompress(ending, packed)
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		packed := make([]byte, in.Size)
+		if err := in.ReadFull(packed); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("zstd", "-dc")
+		cmd.Stdin = bytes.NewReader(packed)
+		if got, err := cmd.Output(); err != nil || !bytes.Equal(got, want) || len(want) == 0 {
+			t.Errorf("%s: other bytes than the image's module; %v", name, err)
+		}
+	}
+	if n == 0 {
+		t.Error("no module is carried as .ko.zst")
 	}
 }
 

@@ -39,15 +39,15 @@ func decompress(name string, data []byte) ([]byte, error) {
 	case strings.HasSuffix(name, ".xz"):
 		return unpackXZ(data)
 	case strings.HasSuffix(name, ".zst"):
-		r, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxModule))
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxModule))
 		if err != nil {
 			return nil, err
 		}
-		defer r.Close()
+		defer d.Close()
 		if len(data) == 0 { // which the library takes for the end of no frame at all
 			return nil, io.ErrUnexpectedEOF
 		}
-		return readAll(r)
+		return d.DecodeAll(data, nil)
 	}
 	return data, nil
 }

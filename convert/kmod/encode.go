@@ -7,18 +7,18 @@ import (
 )
 
 // Encode returns the text files for a directory that has only the modules of
-// which keep says so, and has them decompressed: name of the file → content. What
-// is built in stays, with its aliases that have no wildcards
+// which keep says so, in files that end in .ko and ending: name of the file →
+// content. What is built in stays, with its aliases that have no wildcards
 // (modules.builtin.modinfo). The order is that of the files that were read.
-func (s *Set) Encode(keep func(name string) bool) map[string][]byte {
+func (s *Set) Encode(keep func(name string) bool, ending string) map[string][]byte {
 	var dep, soft bytes.Buffer
 	for _, m := range s.modules {
 		if !keep(m.Name) {
 			continue
 		}
-		dep.WriteString(plainPath(m.Path) + ":")
+		dep.WriteString(PlainPath(m.Path) + ending + ":")
 		for _, name := range slices.Backward(m.Deps) {
-			dep.WriteString(" " + s.pathOf(name))
+			dep.WriteString(" " + s.pathOf(name) + ending)
 		}
 		dep.WriteByte('\n')
 		if d, ok := s.softdeps[m.Name]; ok {
@@ -49,7 +49,7 @@ func (s *Set) encodeOrder(keep func(name string) bool) []byte {
 	var b bytes.Buffer
 	for _, line := range s.order {
 		if name := Name(line); s.byName[name] != nil && keep(name) {
-			b.WriteString(plainPath(line) + "\n")
+			b.WriteString(PlainPath(line) + "\n") // as depmod leaves it, whatever the file's ending
 		}
 	}
 	return b.Bytes()
@@ -59,7 +59,7 @@ func (s *Set) encodeOrder(keep func(name string) bool) []byte {
 // it then fails by its name, and not without a reason.
 func (s *Set) pathOf(name string) string {
 	if m := s.byName[name]; m != nil {
-		return plainPath(m.Path)
+		return PlainPath(m.Path)
 	}
 	return name + ".ko"
 }
@@ -80,8 +80,8 @@ func join(items []string, end string) []byte {
 	return b.Bytes()
 }
 
-// plainPath is the path of a module without a compression's ending.
-func plainPath(p string) string {
+// PlainPath is the path of a module without a compression's ending.
+func PlainPath(p string) string {
 	if i := strings.LastIndex(p, ".ko."); i > strings.LastIndexByte(p, '/') {
 		return p[:i+len(".ko")]
 	}

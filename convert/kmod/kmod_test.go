@@ -161,7 +161,7 @@ func TestMatch(t *testing.T) {
 func TestEncode(t *testing.T) {
 	got := map[string]string{}
 	kept := []string{"virtio_net", "virtio", "failover", "ext4", "broken"}
-	for name, text := range read(t).Encode(func(name string) bool { return slices.Contains(kept, name) }) {
+	for name, text := range read(t).Encode(func(name string) bool { return slices.Contains(kept, name) }, "") {
 		got[name] = string(text)
 	}
 	want := map[string]string{
@@ -189,7 +189,7 @@ func TestEncodeAgain(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	if diff := cmp.Diff(s.Encode(all), again.Encode(all)); diff != "" {
+	if diff := cmp.Diff(s.Encode(all, ""), again.Encode(all, "")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -199,7 +199,7 @@ func all(string) bool { return true }
 func reread(t *testing.T, s *Set) *Set {
 	t.Helper()
 	fsys := fstest.MapFS{}
-	for name, text := range s.Encode(all) {
+	for name, text := range s.Encode(all, "") {
 		fsys[name] = &fstest.MapFile{Data: text}
 	}
 	again, err := Read(fsys, ".")
@@ -265,7 +265,7 @@ func FuzzRead(f *testing.F) {
 			modules, _ := s.Closure(name, "ext4", "virtio_net")
 			checkOrder(t, modules, file != "dep")
 			again := reread(t, s)
-			if diff := cmp.Diff(s.Encode(all), again.Encode(all)); diff != "" {
+			if diff := cmp.Diff(s.Encode(all, ""), again.Encode(all, "")); diff != "" {
 				t.Errorf("read again (-want +got):\n%s", diff)
 			}
 		}
