@@ -135,7 +135,12 @@ func (c *converter) packFirstStage(ctx context.Context, tree *rootfs.Tree) ([]by
 	if err != nil {
 		return nil, err
 	}
+	var size int64
+	for _, in := range tree.All() {
+		size += in.Size
+	}
 	var out bytes.Buffer
+	out.Grow(int(size)) // most of it is compressed already
 	_, err = pack.Archive(ctx, &out, tree, pack.Options{Method: pack.CPIO, Codec: codec, Jobs: c.o.Jobs, Epoch: c.manifest.Epoch, Cache: c.o.Cache})
 	return pad(out.Bytes()), err
 }

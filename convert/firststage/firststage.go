@@ -3,9 +3,9 @@ package firststage
 import (
 	"bytes"
 	"embed"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"github.com/klauspost/compress/gzip"
@@ -28,9 +28,10 @@ func Program(arch string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpacking the first stage for %s: %w", arch, err)
 	}
-	program, err := io.ReadAll(r)
-	if err != nil {
+	// The file's last four bytes are the program's size (RFC 1952, ISIZE).
+	program := bytes.NewBuffer(make([]byte, 0, int(binary.LittleEndian.Uint32(packed[len(packed)-4:]))+bytes.MinRead))
+	if _, err := program.ReadFrom(r); err != nil {
 		return nil, fmt.Errorf("unpacking the first stage for %s: %w", arch, err)
 	}
-	return program, nil
+	return program.Bytes(), nil
 }

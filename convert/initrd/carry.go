@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,6 +34,7 @@ func (b *builder) carry(ctx context.Context, modules []kmod.Module) ([]string, e
 	if err != nil {
 		return nil, err
 	}
+	bufs := sync.Pool{New: func() any { return new([]byte) }}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(b.o.Jobs)
 	for i, m := range modules {
@@ -40,7 +42,9 @@ func (b *builder) carry(ctx context.Context, modules []kmod.Module) ([]string, e
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			_, plain, err := b.read(path.Join(b.o.Kernel.Modules, m.Path), 0o644)
+			buf, _ := bufs.Get().(*[]byte)
+			defer bufs.Put(buf)
+			plain, err := b.module(path.Join(b.o.Kernel.Modules, m.Path), buf)
 			if err != nil {
 				return fmt.Errorf("carrying module %s: %w", m.Name, err)
 			}
@@ -61,6 +65,19 @@ func (b *builder) carry(ctx context.Context, modules []kmod.Module) ([]string, e
 		}
 	}
 	return slices.Concat(firmware...), nil
+}
+
+// module returns the plain bytes of a module, which may lie in buf.
+func (b *builder) module(name string, buf *[]byte) ([]byte, error) {
+	found, err := b.stat(name)
+	if err != nil {
+		return nil, err
+	}
+	*buf = slices.Grow((*buf)[:0], int(found.Size))[:found.Size]
+	if err := found.ReadFull(*buf); err != nil {
+		return nil, fmt.Errorf("reading /%s: %w", name, err)
+	}
+	return kmod.Decompress(name, *buf)
 }
 
 // read returns a file of the image as the initrd has it, decompressed and root's

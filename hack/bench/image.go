@@ -35,8 +35,9 @@ func things() []thing {
 		{"tree", `rm -rf "$MADE/tree"; umoci raw unpack --image "$MADE/layout":node "$MADE/tree"`},
 		{"cpio", `cd "$MADE/tree"; find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort | cpio --quiet --create --format newc --file="$MADE/root.cpio"`},
 		{"cpio.gz", `gzip -c "$MADE/root.cpio" >"$MADE/root.cpio.gz"`},
+		{"amd64", rc + ` build -t localhost/bench/amd64:1 "$HERE/initrd"`},
 		{"arm64", rc + ` inspect localhost/bench/base-arm64:12 >/dev/null 2>&1 || ` + rc + ` bootstrap --platform linux/arm64 -t localhost/bench/base-arm64:12 debian:bookworm
-` + rc + ` build --platform linux/arm64 -t localhost/bench/arm64:1 "$HERE/arm64"`},
+` + rc + ` build --platform linux/arm64 --build-arg BASE=localhost/bench/base-arm64:12 -t localhost/bench/arm64:1 "$HERE/initrd"`},
 		{"arm64-tree", `rm -rf "$MADE/arm64-tree" "$MADE/arm64-layout"; ` + rc + ` push localhost/bench/arm64:1 oci:"$MADE/arm64-layout":node
 umoci raw unpack --image "$MADE/arm64-layout":node "$MADE/arm64-tree"`},
 		{"buildah", `rm -rf "$MADE/base"; ` + rc + ` push localhost/bench/base:12 oci:"$MADE/base":base

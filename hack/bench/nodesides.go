@@ -24,7 +24,7 @@ func (h help) initrdSides() []side {
 	}
 	return []side{
 		one("initrd-arm64", "aarch64", "localhost/bench/arm64:1", "arm64"),
-		one("initrd-amd64", "x86_64", "localhost/bench/node:1"),
+		one("initrd-amd64", "x86_64", "localhost/bench/amd64:1", "amd64"),
 		{
 			name: "mkinitramfs", title: "`mkinitramfs`, initramfs-tools' default, for aarch64 under qemu-user-static",
 			// The image's own programs want /proc; no other file system is at hand.
@@ -85,12 +85,13 @@ mkdir "$OUT/root"`,
 }
 
 // guestSides start a node, whose root is next to nothing, in a QEMU that counts
-// instructions for time: how fast this machine is does not matter.
+// instructions for time, one each nanosecond: how fast this machine is does not
+// matter, and hardly a processor of a node is as slow.
 func (h help) guestSides() []side {
 	one := func(name, title, line string) side {
 		return side{
-			name: name, title: title, flags: []string{"netroot", "builtin", noCache}, clock: "seconds",
-			before: initrdOnly + "\n" + convertInitrd("localhost/bench/node:1"),
+			name: name, title: title, flags: []string{"netroot", "builtin", noCache}, clock: "seconds", needs: []string{"amd64"},
+			before: initrdOnly + "\n" + convertInitrd("localhost/bench/amd64:1"),
 			// The line ends the pipe, and that QEMU.
 			script: `{ timeout 300 qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot -accel tcg,thread=single \
   -icount shift=0,sleep=off -m 1G -monitor none -serial stdio -device virtio-rng-pci \
