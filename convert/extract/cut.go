@@ -36,6 +36,7 @@ type cutter struct {
 	r    *bufio.Reader
 	out  chan<- *piece
 	free chan []byte // buffers for packed bytes, as many as there may be
+	room int64       // of each, bytes, as far as that is known
 	n    int64
 	turn chan struct{} // the last piece's next
 }
@@ -69,14 +70,30 @@ func (c *cutter) buffer(ctx context.Context, size int64) ([]byte, error) {
 		return nil, ctx.Err()
 	case b := <-c.free:
 		if int64(cap(b)) < size {
-			b = make([]byte, 0, (size+chunkSize-1)/chunkSize*chunkSize)
+			b = make([]byte, 0, max(c.room, (size+chunkSize-1)/chunkSize*chunkSize))
 		}
 		return b[:0], nil
 	}
 }
 
+// isWhole tells whether a segment is unpacked in memory.
+func isWhole(s node.Segment) bool { return s.Unpacked <= inMemory && s.Size <= 2*inMemory }
+
+// largest returns how large the segments that are unpacked in memory are at most,
+// in bytes: a buffer that is made for that at once never has to grow, and memory
+// that was not used before costs the kernel more than unpacking into it.
+func largest(segments []node.Segment) (packed, plain int64) {
+	for _, s := range segments {
+		if isWhole(s) {
+			packed, plain = max(packed, s.Size), max(plain, s.Unpacked)
+		}
+	}
+	return packed, plain
+}
+
 // table cuts by the table of segments, and checks that it leaves nothing out.
 func (c *cutter) table(ctx context.Context, segments []node.Segment) error {
+	c.room, _ = largest(segments)
 	var at int64
 	for _, s := range segments {
 		if s.Offset != at || s.Size < 0 || s.Unpacked < 0 {
@@ -114,7 +131,7 @@ func (c *cutter) fill() ([]byte, error) {
 
 func (c *cutter) segment(ctx context.Context, s node.Segment) error {
 	p := c.piece(s.Offset, s.Unpacked)
-	if s.Unpacked <= inMemory && s.Size <= 2*inMemory {
+	if isWhole(s) {
 		b, err := c.buffer(ctx, s.Size)
 		if err != nil {
 			return err

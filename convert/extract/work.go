@@ -147,11 +147,13 @@ type worker struct {
 	*extraction
 	d     decoder
 	w     *writer
+	room  int64 // of plain, bytes, as far as that is known
 	plain []byte
 }
 
 func (x *extraction) work(ctx context.Context) error {
-	wk := worker{extraction: x, d: decoder{codec: x.o.Compress, threads: min(x.o.Jobs, maxThreads)}, w: newWriter(x.t, x.o.Jobs > 1)}
+	_, room := largest(x.o.Segments)
+	wk := worker{extraction: x, room: room, d: decoder{codec: x.o.Compress, threads: min(x.o.Jobs, maxThreads)}, w: newWriter(x.t, x.o.Jobs > 1)}
 	defer wk.w.close()
 	defer wk.d.close()
 	for {
@@ -174,7 +176,7 @@ func (wk *worker) piece(ctx context.Context, p *piece) error {
 		return wk.stream(ctx, p)
 	}
 	if int64(cap(wk.plain)) < p.unpacked {
-		wk.plain = make([]byte, 0, (p.unpacked+chunkSize-1)/chunkSize*chunkSize)
+		wk.plain = make([]byte, 0, max(wk.room, (p.unpacked+chunkSize-1)/chunkSize*chunkSize))
 	}
 	plain, err := wk.d.all(ctx, wk.plain[:0:p.unpacked], p.packed)
 	if err != nil {
