@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -75,7 +76,10 @@ func TestJudge(t *testing.T) {
 		{"in time and small", target{within, 1.5, 25}, run(1.5, 25e6), sample{}, "25.0 MB", true},
 		{"late", target{within, 1.5, 25}, run(1.6, 25e6), sample{}, "25.0 MB", false},
 		{"too many bytes", target{within, 1.5, 25}, run(1, 25_100_000), sample{}, "25.1 MB", false},
+		{"in time, whatever the size", target{within, 3, 0}, run(3, 5), sample{}, "", true},
+		{"too late", target{within, 3, 0}, run(3.1, 5), sample{}, "", false},
 		{"for information", target{}, run(9, 0), run(3, 0), "3.00×", true},
+		{"for information, with nothing beside it", target{}, run(9, 0), sample{}, "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, met := tt.target.judge(tt.ours, tt.theirs)
@@ -122,10 +126,46 @@ func TestComparison(t *testing.T) {
 	if got := r.missed(); got != 1 {
 		t.Errorf("%d rows missed, want 1", got)
 	}
-	for _, part := range []string{r.comparison(), r.everyRun(), "| a | ours | 6.00 s |"} {
-		if !strings.Contains(r.markdown(), part) {
-			t.Errorf("the page lacks\n%s", part)
+	for _, text := range []string{r.comparison(), r.everyRun(), "| a | ours | 6.00 s |"} {
+		if !strings.Contains(r.markdown(part{}), text) {
+			t.Errorf("the page lacks\n%s", text)
 		}
+	}
+}
+
+// A run of one chapter's rows leaves the other chapter as it is.
+func TestUpdate(t *testing.T) {
+	ran := func(first, last int) results {
+		return results{rounds: 1, date: fmt.Sprintf("day %d", last), rows: slices.DeleteFunc(rows(), func(w row) bool { return w.number < first || w.number > last })}
+	}
+	chapters := func(text string) (found []string) {
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "## ") || strings.HasPrefix(line, "Measured on ") {
+				found = append(found, strings.TrimSpace(strings.TrimSuffix(strings.Split(line, ".")[0], "\n")))
+			}
+		}
+		return found
+	}
+	node := ran(10, 12).update("")
+	if diff := cmp.Diff([]string{"## The node", "Measured on day 12"}, chapters(node)); diff != "" {
+		t.Errorf("one chapter (-want +got):\n%s", diff)
+	}
+	both := ran(1, 9).update(node)
+	want := []string{"## Converting and building", "Measured on day 9", "## The node", "Measured on day 12"}
+	if diff := cmp.Diff(want, chapters(both)); diff != "" {
+		t.Errorf("the other one too (-want +got):\n%s", diff)
+	}
+	if _, chapter, _ := strings.Cut(both, "## The node"); !strings.HasSuffix(node, chapter) || chapter == "" {
+		t.Errorf("the chapter that was not measured changed:\n%s", chapter)
+	}
+	if again := ran(2, 9).update(both); again != both {
+		t.Errorf("a part of a chapter's rows changed the file:\n%s", cmp.Diff(both, again))
+	}
+	if again := ran(1, 9).update(both); again != both {
+		t.Errorf("the same results changed the file:\n%s", cmp.Diff(both, again))
+	}
+	if all := ran(1, 12).update(both); !strings.Contains(all, "Measured on day 12") || strings.Contains(all, "Measured on day 9") {
+		t.Errorf("not all chapters are new:\n%s", all)
 	}
 }
 

@@ -3,6 +3,7 @@
 //
 //	go run ./hack/bench                        all rows, five rounds
 //	go run ./hack/bench -rows 1,4 -rounds 2    some of them; prints the table only
+//	go run ./hack/bench -rows 10,11,12 -results hack/bench/RESULTS.md    one chapter anew
 //	go run ./hack/bench -check                 status 1 if a target is missed
 //
 // It makes the reference image itself, from Debian packages. All that it makes
@@ -68,7 +69,11 @@ func start(ctx context.Context, args []string) error {
 	}
 	fmt.Print(r.comparison())
 	if o.results != "" {
-		if err := os.WriteFile(o.results, []byte(r.markdown()), 0o644); err != nil {
+		earlier, err := os.ReadFile(o.results)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err := os.WriteFile(o.results, []byte(r.update(string(earlier))), 0o644); err != nil {
 			return err
 		}
 		b.say("wrote %s", o.results)
@@ -87,7 +92,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.program, "rootcast", "bin/rootcast", "measure this `program`")
 	f.StringVar(&o.dir, "dir", ".cache/bench", "keep the reference image and all else in `DIR`")
 	f.StringVar(&o.here, "here", "hack/bench", "`DIR` of the recipes of the images")
-	f.StringVar(&o.results, "results", "hack/bench/RESULTS.md", "write to `FILE`; with -rows nothing is written unless this is given")
+	f.StringVar(&o.results, "results", "hack/bench/RESULTS.md", "write to `FILE`, chapter by chapter: the one of rows that were not all measured stays; with -rows nothing is written unless this is given")
 	f.StringVar(&numbers, "rows", "", "measure these `ROWS` of the table, such as 1,4 (default: all)")
 	f.IntVar(&o.rounds, "rounds", 5, "measure each side `N` times")
 	f.BoolVar(&o.keep, "keep", false, "keep what the last round made")

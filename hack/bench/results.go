@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,25 +32,68 @@ func (r results) missed() int {
 
 func (r results) of(name string) sample { return summary(r.samples[name]) }
 
-// markdown renders all of it.
-func (r results) markdown() string {
+// part is a chapter of RESULTS.md: rows that are measured in one run.
+type part struct {
+	title       string
+	first, last int // numbers of rows
+	note        string
+}
+
+// parts are all chapters, in their order.
+func parts() []part {
+	return []part{
+		{"Converting and building", 1, 9, "rootcast also hashes, fsyncs and publishes what it makes, which the other tools do not."},
+		{"The node", 10, 12, "What takes many minutes ran once. The times of row 12 are the guest's own, in QEMU without KVM, where each " +
+			"instruction takes a nanosecond (`-icount shift=0`) on one processor: a processor of today does several in that time; " +
+			"the design asks for less than 3 s with KVM."},
+	}
+}
+
+// of returns the results that belong to the part; ok: all of its rows are there.
+func (p part) of(r results) (_ results, ok bool) {
+	in := func(w row) bool { return p.first <= w.number && w.number <= p.last }
+	r.rows = slices.DeleteFunc(slices.Clone(r.rows), func(w row) bool { return !in(w) })
+	r.sides = slices.DeleteFunc(slices.Clone(r.sides), func(s side) bool {
+		return !slices.ContainsFunc(r.rows, func(w row) bool { return s.name == w.ours || s.name == w.theirs })
+	})
+	all := slices.DeleteFunc(rows(), func(w row) bool { return !in(w) })
+	return r, len(r.rows) == len(all)
+}
+
+const title = "# Results of make bench\n\n" +
+	"Written by hack/bench; the comparisons and their targets are those of the design, §9.\n"
+
+// update puts the chapters of all parts that r has whole in the place of those in an
+// earlier file, and returns the file.
+func (r results) update(earlier string) string {
+	chapters := map[string]string{}
+	for _, chapter := range strings.Split("\n"+earlier, "\n## ")[1:] {
+		name, _, _ := strings.Cut(chapter, "\n")
+		chapters[name] = "## " + strings.TrimRight(chapter, "\n") + "\n"
+	}
+	text := title
+	for _, p := range parts() {
+		if own, ok := p.of(r); ok {
+			chapters[p.title] = own.markdown(p)
+		}
+		if chapter := chapters[p.title]; chapter != "" {
+			text += "\n" + chapter
+		}
+	}
+	return text
+}
+
+// markdown renders a chapter.
+func (r results) markdown(p part) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `# Results of make bench
-
-Written by hack/bench on %s; the comparisons and their targets are those of the design, §9. Each side
-ran %d times, in turns, after a turn that nobody timed, so that all read from warm caches; the times are
-of whole processes. rootcast also hashes, fsyncs and publishes what it makes, which the other tools do not.
-
-- Image: %s
-`, r.date, r.rounds, r.image)
+	fmt.Fprintf(&b, "## %s\n\nMeasured on %s. Each side ran %d times, in turns, after a turn that nobody timed, so that all\n"+
+		"read from warm caches; the times are of whole processes. %s\n\n- Image: %s\n", p.title, r.date, r.rounds, p.note, r.image)
 	for _, line := range r.machine {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
-	fmt.Fprintf(&b, "- Tools: %s\n\n## Comparison\n\n%s", strings.Join(r.tools, "; "), r.comparison())
-	fmt.Fprintf(&b, "\nTimes and sizes are medians; a ratio in × is ours by theirs. ")
-	fmt.Fprintf(&b, "The peak is the highest of all rounds. What takes many minutes ran once. ")
-	fmt.Fprintf(&b, "The time of row 12 is the guest's own, in QEMU without KVM, where each instruction takes a nanosecond ")
-	fmt.Fprintf(&b, "(`-icount shift=0`) on one processor: a processor of today does several in that time; the design asks for less than 3 s with KVM.\n\n## Each side\n\n%s\n## Every run\n\n", r.eachSide())
+	fmt.Fprintf(&b, "- Tools: %s\n\n### Comparison\n\n%s", strings.Join(r.tools, "; "), r.comparison())
+	fmt.Fprintf(&b, "\nTimes and sizes are medians; a ratio in × is ours by theirs. The peak is the highest of all rounds.\n\n")
+	fmt.Fprintf(&b, "### Each side\n\n%s\n### Every run\n\n", r.eachSide())
 	fmt.Fprintf(&b, "Seconds from start to end (seconds of all processors).\n\n%s", r.everyRun())
 	return b.String()
 }
