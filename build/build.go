@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/containers/buildah/define"
-	"github.com/containers/buildah/imagebuildah"
 	buildahutil "github.com/containers/buildah/pkg/util"
 	istorage "go.podman.io/image/v5/storage"
 )
@@ -41,7 +40,7 @@ type Recipe struct {
 	DNS                 []string // addresses, or none
 	Network             string   // none, host, private, or a namespace's path; default: host
 	Isolation           string   // chroot, oci or rootless; default: chroot
-	Jobs                int      // stages at a time; default: 1
+	Jobs                int      // platforms, and stages of all of them, at a time; default: 1
 
 	Registry Registry  // for base images
 	Retry    int       // times to try again for a base image; 0: 3, less: never
@@ -49,7 +48,9 @@ type Recipe struct {
 	Output   io.Writer // steps and what RUN prints; nil: nowhere
 }
 
-// Build builds r into the store. One process builds one recipe at a time:
+// Build builds r into the store, for several platforms an image of each and
+// their index. It fails before the first step where a RUN step calls programs of
+// a platform that this machine cannot run. One process builds one recipe at a time:
 // when ctx ends, every process that this one has started since is killed, and
 // what it mounted and wrote is removed. A download that stands still is left
 // behind then, so the process should end.
@@ -76,22 +77,24 @@ func (s *Store) Build(ctx context.Context, r Recipe) (_ Result, err error) {
 	if err := s.setSecretsArg(p); err != nil {
 		return Result{}, err
 	}
-	id, err := guard(ctx, func() (string, error) {
-		id, _, err := imagebuildah.BuildDockerfiles(ctx, s.store, p.options, p.files...)
-		return id, err
-	})
-	p.log.finish()
+	jobs, err := p.jobs(r)
 	if err != nil {
-		return Result{}, p.explain(ctx, err)
+		return Result{}, err
 	}
-	if p.list != "" {
-		names, err := normalizeTags(r.Tags)
-		if err != nil {
-			return Result{}, err
-		}
-		return s.finishIndex(id, r.Platforms, names)
+	if err := p.preflight(ctx, jobs, r.Target, checkRuns); err != nil {
+		return Result{}, err
 	}
-	return s.result(id)
+	if err := s.runAll(ctx, jobs, max(r.Jobs, 1)); err != nil {
+		return Result{}, err
+	}
+	if len(jobs) == 1 {
+		return s.result(jobs[0].id)
+	}
+	var ids []string
+	for _, j := range jobs {
+		ids = append(ids, j.id)
+	}
+	return s.makeIndex(ctx, ids, r.Tags)
 }
 
 // plan is a recipe translated for the Buildah library.
@@ -99,8 +102,6 @@ type plan struct {
 	options define.BuildOptions
 	files   []string
 	recipes []parsedFile
-	list    string // temporary name of the index, if one is built
-	log     *buildLog
 }
 
 func (r Recipe) plan(ctx context.Context, w *workspace) (*plan, error) {
@@ -108,14 +109,14 @@ func (r Recipe) plan(ctx context.Context, w *workspace) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{log: newBuildLog(r.Output)}
+	p := &plan{}
 	if p.files, contextDir, err = r.files(w, contextDir); err != nil {
 		return nil, err
 	}
 	if p.recipes, err = parseFiles(p.files); err != nil {
 		return nil, err
 	}
-	if p.options, err = r.buildahOptions(ctx, w, contextDir, p.log); err != nil {
+	if p.options, err = r.buildahOptions(ctx, w, contextDir); err != nil {
 		return nil, err
 	}
 	if p.options.Isolation == define.IsolationChroot {
@@ -127,17 +128,7 @@ func (r Recipe) plan(ctx context.Context, w *workspace) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case len(r.Platforms) > 1:
-		// An index of that name may be there already, and Buildah would add
-		// to it; so the new one is complete before it gets the name.
-		name, err := temporaryName()
-		if err != nil {
-			return nil, err
-		}
-		p.list = name.String()
-		p.options.Manifest = p.list
-	case len(names) > 0:
+	if len(r.Platforms) < 2 && len(names) > 0 { // else the index gets them
 		p.options.Output, p.options.AdditionalTags = names[0], names[1:]
 	}
 	return p, nil

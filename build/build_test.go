@@ -151,8 +151,8 @@ func TestExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	exit := exec.Command("sh", "-c", "exit 3").Run()
-	p := &plan{files: []string{"elsewhere"}, recipes: files, log: newBuildLog(nil)}
-	if _, err := p.log.Write([]byte("STEP 2/4: RUN a  b\nthis\nthat\n")); err != nil {
+	j := &job{plan: &plan{files: []string{"elsewhere"}, recipes: files}, log: newBuildLog(nil)}
+	if _, err := j.log.Write([]byte("STEP 2/4: RUN a  b\nthis\nthat\n")); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
@@ -168,7 +168,7 @@ func TestExplain(t *testing.T) {
 		{"anything", errors.New("no stages to build"), ": no stages to build"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got := p.explain(t.Context(), tc.err).Error()
+			got := j.explain(t.Context(), tc.err).Error()
 			if diff := cmp.Diff("building "+name+tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

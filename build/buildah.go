@@ -22,7 +22,7 @@ const (
 
 // buildahOptions is the one place where a recipe becomes the library's
 // options; names come from plan.
-func (r Recipe) buildahOptions(ctx context.Context, w *workspace, contextDir string, log *buildLog) (define.BuildOptions, error) {
+func (r Recipe) buildahOptions(ctx context.Context, w *workspace, contextDir string) (define.BuildOptions, error) {
 	policy, err := pullPolicy(r.Pull)
 	if err != nil {
 		return define.BuildOptions{}, err
@@ -41,15 +41,11 @@ func (r Recipe) buildahOptions(ctx context.Context, w *workspace, contextDir str
 	}
 	// IDs are as they are where we run, which may be a user namespace itself.
 	namespaces.AddOrReplace(define.NamespaceOption{Name: userNamespaceName, Host: true})
-	platforms, err := parsePlatforms(r.Platforms)
-	if err != nil {
-		return define.BuildOptions{}, err
-	}
 	common, err := r.commonOptions()
 	if err != nil {
 		return define.BuildOptions{}, err
 	}
-	sys := r.systemContext(w, platforms)
+	sys := r.systemContext(w)
 	jobs := max(r.Jobs, 1)
 	args := maps.Clone(r.Args)
 	if args == nil {
@@ -59,7 +55,6 @@ func (r Recipe) buildahOptions(ctx context.Context, w *workspace, contextDir str
 		ContextDirectory: contextDir,
 		Args:             args,
 		Target:           r.Target,
-		Platforms:        platforms,
 		Labels:           r.Labels,
 		Annotations:      r.Annotations,
 		Timestamp:        r.Timestamp,
@@ -93,21 +88,14 @@ func (r Recipe) buildahOptions(ctx context.Context, w *workspace, contextDir str
 		ContainerSuffix:         w.id,
 		RemoveIntermediateCtrs:  true,
 		ForceRmIntermediateCtrs: true,
-
-		Out:          log,
-		Err:          log,
-		ReportWriter: log.reports(),
 	}, nil
 }
 
 // systemContext says where base images come from and for which platform.
-func (r Recipe) systemContext(w *workspace, platforms []struct{ OS, Arch, Variant string }) *types.SystemContext {
+func (r Recipe) systemContext(w *workspace) *types.SystemContext {
 	sys := r.Registry.SystemContext()
 	sys.BigFilesTemporaryDir = w.tmp
 	sys.OCIAcceptUncompressedLayers = true
-	if len(platforms) == 1 {
-		sys.OSChoice, sys.ArchitectureChoice, sys.VariantChoice = platforms[0].OS, platforms[0].Arch, platforms[0].Variant
-	}
 	return sys
 }
 

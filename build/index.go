@@ -1,17 +1,16 @@
 package build
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
-	"github.com/containers/buildah/pkg/parse"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-	"go.podman.io/common/libimage/manifests"
 	"go.podman.io/image/v5/manifest"
+	istorage "go.podman.io/image/v5/storage"
 	"go.podman.io/storage"
 )
 
@@ -43,47 +42,55 @@ func (s *Store) addIndex(bytes []byte, instances map[digest.Digest]string, names
 	return s.result(d.Encoded())
 }
 
-// finishIndex replaces the index that Buildah made, in which the images stand
-// in the order in which they became ready, by one in the order that was asked
-// for, so that equal images make an equal index.
-func (s *Store) finishIndex(id string, platforms, names []string) (Result, error) {
-	_, list, err := manifests.LoadFromImage(s.store, id)
-	if err != nil {
-		return Result{}, fmt.Errorf("reading the index: %w", err)
-	}
-	order := func(m v1.Descriptor) int {
-		return slices.IndexFunc(platforms, func(name string) bool {
-			goos, arch, variant, err := parse.Platform(name)
-			return err == nil && m.Platform != nil && m.Platform.OS == goos && m.Platform.Architecture == arch &&
-				(variant == "" || m.Platform.Variant == variant)
-		})
-	}
-	descriptors := slices.Clone(list.OCIv1().Manifests)
-	slices.SortStableFunc(descriptors, func(a, b v1.Descriptor) int { return order(a) - order(b) })
-	bytes, err := json.Marshal(v1.Index{
-		Versioned: specs.Versioned{SchemaVersion: 2},
-		MediaType: v1.MediaTypeImageIndex,
-		Manifests: descriptors,
-	})
-	if err != nil {
-		return Result{}, fmt.Errorf("writing the index: %w", err)
-	}
-	instances := map[digest.Digest]string{}
-	for _, m := range descriptors {
-		images, err := s.store.ImagesByDigest(m.Digest)
-		if err != nil || len(images) == 0 {
-			return Result{}, fmt.Errorf("finding image %s of the index: %w", m.Digest, errors.Join(err, storage.ErrImageUnknown))
-		}
-		if instances[m.Digest], err = s.reference(images[0].ID); err != nil {
-			return Result{}, err
-		}
-	}
-	result, err := s.addIndex(bytes, instances, names)
+// makeIndex makes an index of images of the store, in their order, so that equal
+// images make an equal index, and names it.
+func (s *Store) makeIndex(ctx context.Context, ids, tags []string) (Result, error) {
+	names, err := normalizeTags(tags)
 	if err != nil {
 		return Result{}, err
 	}
-	if _, err := s.store.DeleteImage(id, true); err != nil {
-		return Result{}, fmt.Errorf("removing the unordered index: %w", err)
+	index := v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex}
+	instances := map[digest.Digest]string{}
+	for _, id := range ids {
+		d, err := s.descriptor(ctx, id)
+		if err != nil {
+			return Result{}, fmt.Errorf("reading image %s for the index: %w", id, err)
+		}
+		if instances[d.Digest], err = s.reference(id); err != nil {
+			return Result{}, err
+		}
+		index.Manifests = append(index.Manifests, d)
 	}
-	return result, nil
+	bytes, err := json.Marshal(index)
+	if err != nil {
+		return Result{}, fmt.Errorf("writing the index: %w", err)
+	}
+	return s.addIndex(bytes, instances, names)
+}
+
+// descriptor describes an image of the store as an index does (image-spec,
+// image-index.md).
+func (s *Store) descriptor(ctx context.Context, id string) (_ v1.Descriptor, err error) {
+	ref, err := istorage.Transport.NewStoreReference(s.store, nil, id)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	img, err := ref.NewImage(ctx, s.registry.SystemContext())
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	defer func() { err = errors.Join(err, img.Close()) }()
+	bytes, mediaType, err := img.Manifest(ctx)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	config, err := img.OCIConfig(ctx)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	platform := v1.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
+	if platform.Architecture == "arm64" && platform.Variant == "v8" {
+		platform.Variant = "" // which all of them are (containerd/platforms, normalizeArch)
+	}
+	return v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(bytes), Size: int64(len(bytes)), Platform: &platform}, nil
 }

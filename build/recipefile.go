@@ -115,23 +115,32 @@ func failedStep(err error) (step, reason string) {
 	return "", ""
 }
 
+// forPlatform names the platform that was asked for, in an error.
+func (j *job) forPlatform() string {
+	if j.platform == "" {
+		return ""
+	}
+	return " for " + j.platform
+}
+
 // explain makes one line of what Buildah reports: where in the recipe, what
 // failed, and for RUN its exit code and the last that it said.
-func (p *plan) explain(ctx context.Context, err error) error {
+func (j *job) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("building %s: %w", p.where(), context.Cause(ctx))
+		return fmt.Errorf("building %s: %w", j.where(), context.Cause(ctx))
 	}
 	step, reason := failedStep(err)
 	if step == "" {
-		return fmt.Errorf("building %s: %w", p.fromLine(err), Explain(err))
+		return fmt.Errorf("building %s%s: %w", j.fromLine(err), j.forPlatform(), Explain(err))
 	}
-	place, shown := p.at(step)
+	place, shown := j.at(step)
+	place += j.forPlatform()
 	var exit *exec.ExitError
 	if !strings.HasPrefix(step, "RUN") || !errors.As(err, &exit) {
 		return &explained{fmt.Sprintf("building %s: %s: %s", place, shorten(shown, 200), reason), err}
 	}
 	text := fmt.Sprintf("building %s: %s: failed with exit code %d", place, shorten(shown, 200), exit.ExitCode())
-	if tail := p.log.tail(); tail != "" {
+	if tail := j.log.tail(); tail != "" {
 		text += ": " + tail
 	}
 	for sign, hint := range map[string]string{

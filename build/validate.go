@@ -18,9 +18,12 @@ func (r Recipe) Validate() error {
 	if _, err := normalizeTags(r.Tags); err != nil {
 		return err
 	}
-	for _, p := range r.Platforms {
+	for i, p := range r.Platforms {
 		if err := ValidatePlatform(p); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(r.Platforms[:i], func(other string) bool { return samePlatform(p, other) }) {
+			return platformErrorf("platform %q is named twice", p)
 		}
 	}
 	if _, err := pullPolicy(r.Pull); err != nil {
@@ -77,6 +80,13 @@ func ValidatePlatform(p string) error {
 		return platformErrorf("platform %q is unknown; nodes run linux/amd64, linux/arm64, linux/ppc64le, linux/riscv64, linux/s390x, …", p)
 	}
 	return nil
+}
+
+// samePlatform compares two valid platforms.
+func samePlatform(a, b string) bool {
+	goos, arch, variant, _ := parse.Platform(a)
+	goos2, arch2, variant2, _ := parse.Platform(b)
+	return goos == goos2 && arch == arch2 && variant == variant2
 }
 
 func pullPolicy(name string) (define.PullPolicy, error) {

@@ -19,8 +19,11 @@ syntax works; flags mean what they mean to buildah build.
 
    rootcast build -t localhost/compute:1 recipes/debian12/compute
    rootcast build -t registry.example/compute:1 --push --build-arg BASE=localhost/base/debian:12 .
-   rootcast build -t localhost/compute:1 --platform linux/amd64,linux/arm64 .
+   rootcast build -t localhost/compute:1 --platform linux/amd64,linux/arm64 --jobs 2 .
    rootcast build -t localhost/compute:1 --secret id=root_password_hash,src=root.hash .
+
+Several platforms make one image index; with --jobs they are built side by side.
+RUN steps of another architecture need an emulator: rootcast binfmt status.
 
 RUN steps work in a chroot with the host's network; no daemon and no OCI runtime
 is needed. Without --policy and without any policy.json every base image is
@@ -69,7 +72,7 @@ func (c *buildCommand) buildFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "dns", Usage: "name server `IP` of RUN, or none", Destination: &c.dns},
 		&cli.StringFlag{Name: "network", Usage: "`MODE` of RUN's network: host, none, private or ns:PATH; all but host need --isolation oci", Destination: &r.Network, DefaultText: "host"},
 		&cli.StringFlag{Name: "isolation", Usage: "`TYPE` of RUN's isolation: chroot, oci (crun or runc) or rootless", Destination: &r.Isolation, DefaultText: "chroot"},
-		&cli.IntFlag{Name: "jobs", Usage: "build `N` stages or platforms at a time", Destination: &r.Jobs, Value: 1},
+		&cli.IntFlag{Name: "jobs", Usage: "build `N` platforms and stages at a time", Destination: &r.Jobs, Value: 1},
 		&cli.StringFlag{Name: "timestamp", Usage: "`SECONDS` since 1970 as the time of the image and of all files in its new layers", Destination: &c.timestamp},
 		&cli.StringFlag{Name: "iidfile", Usage: "write the image's ID to `FILE`", Destination: &c.iidFile},
 		&cli.StringFlag{Name: "logfile", Usage: "write the build's output to `FILE` instead of stderr", Destination: &c.logFile},

@@ -1,0 +1,130 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"sync"
+
+	"github.com/containers/buildah/define"
+	"github.com/containers/buildah/imagebuildah"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+)
+
+// job is the build of a plan for one platform.
+type job struct {
+	*plan
+	platform string // OS/ARCH[/VARIANT]; "": the base image's, as a rule the host's
+	options  define.BuildOptions
+	log      *buildLog
+	id       string // of the image, once it is built
+}
+
+// newJob gives a platform options and a log of its own.
+func (p *plan) newJob(platform string, log *buildLog) (*job, error) {
+	j := &job{plan: p, platform: platform, options: p.options, log: log}
+	o := &j.options
+	o.Args = maps.Clone(p.options.Args)
+	o.Out, o.Err, o.ReportWriter = log, log, log.reports()
+	if platform == "" {
+		return j, nil
+	}
+	var err error
+	if o.Platforms, err = parsePlatforms([]string{platform}); err != nil {
+		return nil, err
+	}
+	sys := *o.SystemContext
+	sys.OSChoice, sys.ArchitectureChoice, sys.VariantChoice = o.Platforms[0].OS, o.Platforms[0].Arch, o.Platforms[0].Variant
+	o.SystemContext = &sys
+	return j, nil
+}
+
+// run builds it.
+func (j *job) run(ctx context.Context, s *Store) (err error) {
+	j.id, _, err = imagebuildah.BuildDockerfiles(ctx, s.store, j.options, j.files...)
+	j.log.finish()
+	if err != nil {
+		return j.explain(ctx, err)
+	}
+	return nil
+}
+
+// jobs are those of a recipe: one without a platform where it names none. Where
+// there are several, each line of the output begins with the platform's name.
+func (p *plan) jobs(r Recipe) ([]*job, error) {
+	if len(r.Platforms) < 2 {
+		platform := ""
+		if len(r.Platforms) == 1 {
+			platform = r.Platforms[0]
+		}
+		j, err := p.newJob(platform, newBuildLog(r.Output))
+		return []*job{j}, err
+	}
+	var list []*job
+	var mu sync.Mutex
+	for _, platform := range r.Platforms {
+		j, err := p.newJob(platform, newBuildLog(newTagged(&mu, r.Output, platform)))
+		if err != nil {
+			return nil, err
+		}
+		j.options.ReportWriter = j.log // what is fetched comes in pieces of lines
+		list = append(list, j)
+	}
+	return list, nil
+}
+
+// runAll runs jobs, so many at a time. The first that fails ends the others.
+func (s *Store) runAll(ctx context.Context, jobs []*job, atOnce int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stages := semaphore.NewWeighted(int64(atOnce)) // over all platforms
+	_, err := guard(ctx, func() (string, error) {
+		var g errgroup.Group
+		g.SetLimit(atOnce)
+		for _, j := range jobs {
+			j.options.JobSemaphore = stages
+			g.Go(func() error {
+				err := ctx.Err()
+				if err == nil {
+					err = j.run(ctx, s)
+				}
+				if err != nil {
+					cancel(err)
+				}
+				return err
+			})
+		}
+		return "", g.Wait()
+	})
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause // of the first, where others ended because of it
+	}
+	return err
+}
+
+// tagged writes whole lines of one of several jobs, each with the job's name before it.
+type tagged struct {
+	mu  *sync.Mutex // of w
+	w   io.Writer
+	tag string
+}
+
+func newTagged(mu *sync.Mutex, w io.Writer, name string) io.Writer {
+	if w == nil {
+		return nil
+	}
+	return tagged{mu, w, "[" + name + "] "}
+}
+
+// Write takes one line.
+func (t tagged) Write(line []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, err := fmt.Fprintf(t.w, "%s%s", t.tag, line); err != nil {
+		return 0, err
+	}
+	return len(line), nil
+}
