@@ -7,19 +7,24 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rootcast/rootcast/build/apt"
 )
 
 // Bootstrap describes a base image made straight from a package repository.
 type Bootstrap struct {
-	Target   string   // DISTRO:RELEASE, such as debian:bookworm, debian:12, ubuntu:noble
-	Tags     []string // names of the result
-	Platform string   // OS/ARCH[/VARIANT]; default: the host's
+	Target string   // DISTRO:RELEASE, such as debian:bookworm, debian:12, ubuntu:noble
+	Tags   []string // names of the result
+
+	Platforms []string // OS/ARCH[/VARIANT]; more than one make an index; default: the host's
+	Jobs      int      // platforms at a time; default: 1
 
 	// Mirrors are repositories to take packages from: URLs, each of which is
 	// asked for the release, its updates and its security updates, or whole
@@ -42,25 +47,54 @@ type Bootstrap struct {
 	Output  io.Writer // a line for each step; nil: nowhere
 }
 
-// Bootstrap makes a base image by mmdebstrap and puts it into the store.
+// Bootstrap makes a base image by mmdebstrap and puts it into the store; for several
+// platforms an image of each and their index, which alone gets the names.
 func (s *Store) Bootstrap(ctx context.Context, b Bootstrap) (Result, error) {
-	p, err := b.plan()
+	plans, err := b.plans()
 	if err != nil {
 		return Result{}, err
 	}
-	doing := fmt.Sprintf("bootstrapping %s for %s", p.target, p.arch.platformName())
-	if err := p.checkHost(ctx); err != nil {
-		return Result{}, fmt.Errorf("%s: %w", doing, err)
+	for _, p := range plans { // before the first of them takes its minutes
+		if err := p.checkHost(ctx); err != nil {
+			return Result{}, p.failed(err)
+		}
 	}
-	p.say("%s", doing)
+	results := make([]Result, len(plans))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(b.Jobs, 1))
+	for i, p := range plans {
+		g.Go(func() (err error) {
+			results[i], err = s.bootstrap(gctx, p)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil || len(plans) == 1 {
+		return results[0], err
+	}
+	var ids []string
+	for _, r := range results {
+		ids = append(ids, r.ID)
+	}
+	return s.makeIndex(ctx, ids, b.Tags)
+}
+
+func (s *Store) bootstrap(ctx context.Context, p *bootstrapPlan) (Result, error) {
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	p.say("bootstrapping %s for %s", p.target, p.arch.platformName())
 	if err := p.askMirrors(ctx); err != nil {
-		return Result{}, fmt.Errorf("%s: %w", doing, err)
+		return Result{}, p.failed(err)
 	}
 	result, err := s.addRoot(ctx, p)
 	if err != nil {
-		return Result{}, fmt.Errorf("%s: %w", doing, err)
+		return Result{}, p.failed(err)
 	}
 	return result, nil
+}
+
+func (p *bootstrapPlan) failed(err error) error {
+	return fmt.Errorf("bootstrapping %s for %s: %w", p.target, p.arch.platformName(), err)
 }
 
 // addRoot runs mmdebstrap and has the root that it writes become the layer.
@@ -102,13 +136,41 @@ type bootstrapPlan struct {
 	proxyEnv []string // for the apt of the new root
 }
 
-func (b Bootstrap) plan() (*bootstrapPlan, error) {
+// plans are those of all platforms.
+func (b Bootstrap) plans() ([]*bootstrapPlan, error) {
+	if len(b.Platforms) < 2 {
+		platform := ""
+		if len(b.Platforms) == 1 {
+			platform = b.Platforms[0]
+		}
+		p, err := b.plan(platform)
+		return []*bootstrapPlan{p}, err
+	}
+	var list []*bootstrapPlan
+	var mu sync.Mutex
+	for _, platform := range b.Platforms {
+		one := b
+		one.Tags, one.Output = nil, newTagged(&mu, b.Output, platform)
+		p, err := one.plan(platform)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(list, func(other *bootstrapPlan) bool { return other.arch == p.arch }) {
+			return nil, platformErrorf("platform %q is named twice", platform)
+		}
+		list = append(list, p)
+	}
+	_, err := normalizeTags(b.Tags)
+	return list, err
+}
+
+func (b Bootstrap) plan(platform string) (*bootstrapPlan, error) {
 	p := &bootstrapPlan{Bootstrap: b}
 	var err error
 	if p.target, err = parseTarget(b.Target); err != nil {
 		return nil, err
 	}
-	if p.arch, err = parseArchitecture(b.Platform); err != nil {
+	if p.arch, err = parseArchitecture(platform); err != nil {
 		return nil, err
 	}
 	if p.tags, err = normalizeTags(b.Tags); err != nil {
@@ -139,7 +201,7 @@ func (b Bootstrap) plan() (*bootstrapPlan, error) {
 
 // Validate finds what is wrong with b before any work is done for it.
 func (b Bootstrap) Validate() error {
-	_, err := b.plan()
+	_, err := b.plans()
 	return err
 }
 

@@ -115,7 +115,7 @@ func TestBootstrapByProxy(t *testing.T) {
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	t.Setenv("no_proxy", "")
-	p, err := Bootstrap{Target: "debian:12", Mirrors: []string{"http://mirror.invalid/debian"}}.plan()
+	p, err := Bootstrap{Target: "debian:12", Mirrors: []string{"http://mirror.invalid/debian"}}.plan("")
 	if err != nil {
 		t.Fatal(err)
 	}

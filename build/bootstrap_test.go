@@ -32,13 +32,13 @@ func TestBootstrapValidate(t *testing.T) {
 		want string // error
 	}{
 		{name: "codename", b: Bootstrap{Target: "debian:bookworm"}},
-		{name: "number", b: Bootstrap{Target: "debian:12", Platform: "linux/arm64/v8", Packages: []string{"g++", "libc6:arm64", "curl=7.88.1-10+deb12u5"}}},
+		{name: "number", b: Bootstrap{Target: "debian:12", Platforms: []string{"linux/arm64/v8"}, Packages: []string{"g++", "libc6:arm64", "curl=7.88.1-10+deb12u5"}}},
 		{name: "no release", b: Bootstrap{Target: "debian"}, want: `"debian" is not DISTRO:RELEASE, such as debian:bookworm or ubuntu:noble`},
 		{name: "empty release", b: Bootstrap{Target: "debian:"}, want: `"debian:" is not DISTRO:RELEASE, such as debian:bookworm or ubuntu:noble`},
 		{name: "distribution", b: Bootstrap{Target: "fedora:40"}, want: `distribution "fedora" cannot be bootstrapped; debian and ubuntu can`},
 		{name: "release of no name", b: Bootstrap{Target: "debian:99"}, want: `"99" is no release of Debian; known are 10 buster, 11 bullseye, 12 bookworm, 13 trixie, 14 forky`},
 		{name: "release that is a path", b: Bootstrap{Target: "debian:../x"}, want: `"../x" is no release of Debian; known are 10 buster, 11 bullseye, 12 bookworm, 13 trixie, 14 forky`},
-		{name: "platform", b: Bootstrap{Target: "debian:12", Platform: "linux/sparc"}, want: `platform "linux/sparc" cannot be bootstrapped; linux/amd64, linux/arm64/v8, linux/ppc64le, linux/riscv64, linux/s390x, linux/386, linux/arm/v7, linux/arm/v5 can`},
+		{name: "platform", b: Bootstrap{Target: "debian:12", Platforms: []string{"linux/sparc"}}, want: `platform "linux/sparc" cannot be bootstrapped; linux/amd64, linux/arm64/v8, linux/ppc64le, linux/riscv64, linux/s390x, linux/386, linux/arm/v7, linux/arm/v5 can`},
 		{name: "variant", b: Bootstrap{Target: "debian:12", Variant: "tiny"}, want: `variant "tiny" is not one of essential, apt, required, minbase, buildd, important, debootstrap, standard`},
 		{name: "package that is a flag", b: Bootstrap{Target: "debian:12", Packages: []string{"--force"}}, want: `"--force" is not the name of a package`},
 		{name: "package that is a pattern", b: Bootstrap{Target: "debian:12", Packages: []string{"?all"}}, want: `"?all" is not the name of a package`},
@@ -108,8 +108,8 @@ func TestBootstrapCandidates(t *testing.T) {
 			},
 			want: []string{"deb https://cloud.example/debian bookworm main"},
 		},
-		{name: "a host without apt", b: Bootstrap{Target: "debian:12", Platform: "linux/amd64"}, err: "this machine's apt has no mirror of Debian for amd64; name one with --mirror URL"},
-		{name: "a host of another distribution", b: Bootstrap{Target: "ubuntu:noble", Platform: "linux/amd64"}, host: map[string]string{"etc/os-release": debian12, "etc/apt/sources.list": others}, err: "this machine's apt has no mirror of Ubuntu for amd64; name one with --mirror URL"},
+		{name: "a host without apt", b: Bootstrap{Target: "debian:12", Platforms: []string{"linux/amd64"}}, err: "this machine's apt has no mirror of Debian for amd64; name one with --mirror URL"},
+		{name: "a host of another distribution", b: Bootstrap{Target: "ubuntu:noble", Platforms: []string{"linux/amd64"}}, host: map[string]string{"etc/os-release": debian12, "etc/apt/sources.list": others}, err: "this machine's apt has no mirror of Ubuntu for amd64; name one with --mirror URL"},
 		{
 			name: "given mirrors", b: Bootstrap{Target: "debian:12", Mirrors: []string{"http://a.example/debian/", "deb [arch=amd64] http://b.example/local ./"}},
 			want: []string{"deb http://a.example/debian bookworm main", "deb http://a.example/debian bookworm-updates main", "deb http://a.example/debian bookworm-security main", "deb [arch=amd64] http://b.example/local ./"},
@@ -125,7 +125,7 @@ func TestBootstrapCandidates(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.b.Host = mapFS(tt.host)
-			p, err := tt.b.plan()
+			p, err := onePlan(tt.b)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -191,7 +191,7 @@ func TestBootstrapAskMirrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, err := Bootstrap{Target: "debian:12", Mirrors: []string{tt.mirror}, Epoch: tt.epoch, Host: fstest.MapFS{}}.plan()
+			p, err := Bootstrap{Target: "debian:12", Mirrors: []string{tt.mirror}, Epoch: tt.epoch, Host: fstest.MapFS{}}.plan("")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -573,5 +573,40 @@ func wantError(t *testing.T, err error, want string) {
 	}
 	if got != want {
 		t.Fatalf("error %q\nwant  %q", got, want)
+	}
+}
+
+// onePlan is the plan of a bootstrap for one platform.
+func onePlan(b Bootstrap) (*bootstrapPlan, error) {
+	plans, err := b.plans()
+	if err != nil {
+		return nil, err
+	}
+	return plans[0], nil
+}
+
+func TestBootstrapPlatforms(t *testing.T) {
+	var out bytes.Buffer
+	b := Bootstrap{Target: "debian:12", Tags: []string{"localhost/base:1"}, Platforms: []string{"linux/amd64", "arm64", "ppc64el"}, Output: &out}
+	plans, err := b.plans()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range plans {
+		if len(p.tags) > 0 {
+			t.Errorf("the image for %s gets the index's name", p.arch.platformName())
+		}
+		p.say("%s", p.arch.debian)
+	}
+	if diff := cmp.Diff("[linux/amd64] amd64\n[arm64] arm64\n[ppc64el] ppc64el\n", out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	b.Platforms = append(b.Platforms, "linux/arm64/v8")
+	if err := b.Validate(); err == nil || err.Error() != `platform "linux/arm64/v8" is named twice` {
+		t.Errorf("error %v", err)
+	}
+	b.Platforms = []string{"linux/amd64", "linux/sparc"}
+	if err := b.Validate(); err == nil || !strings.Contains(err.Error(), "linux/sparc") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -68,9 +68,9 @@ func (s *Store) Build(ctx context.Context, r Recipe) (_ Result, err error) {
 	istorage.Transport.SetStore(s.store)
 	// What it reads and fetches may keep it waiting.
 	var p *plan
-	if _, err := guard(ctx, func() (_ string, err error) {
+	if err := guard(ctx, func() (err error) {
 		p, err = r.plan(ctx, w)
-		return "", err
+		return err
 	}); err != nil {
 		return Result{}, err
 	}

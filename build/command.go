@@ -50,7 +50,7 @@ func (s *Store) Run(ctx context.Context, c Command, w io.Writer) (err error) {
 	defer func() { err = errors.Join(err, space.close()) }()
 	istorage.Transport.SetStore(s.store)
 	log := newBuildLog(c.Output)
-	_, err = guard(ctx, func() (string, error) { return "", s.run(ctx, space, c, log, w) })
+	err = guard(ctx, func() error { return s.run(ctx, space, c, log, w) })
 	log.finish()
 	if err != nil {
 		return c.explain(ctx, log, err)

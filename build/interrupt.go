@@ -26,34 +26,26 @@ const (
 // guard runs work, which starts processes and hears nothing of ctx while they
 // run, and ends it soon after ctx ends. Processes that outlive work are killed
 // too: a RUN step may have left a daemon.
-func guard(ctx context.Context, work func() (string, error)) (string, error) {
+func guard(ctx context.Context, work func() error) error {
 	// Orphans come to us instead of to init; else they could not be found.
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	before := descendants()
-	done := make(chan outcome, 1)
-	go func() {
-		id, err := work()
-		done <- outcome{id, err}
-	}()
+	done := make(chan error, 1)
+	go func() { done <- work() }()
 
-	var o outcome
+	var err error
 	select {
-	case o = <-done:
+	case err = <-done:
 	case <-ctx.Done():
-		o = stop(ctx, before, done)
+		err = stop(ctx, before, done)
 	}
 	killAll(before, func(process) bool { return true })
 	reap(before)
-	return o.id, o.err
-}
-
-type outcome struct {
-	id  string
-	err error
+	return err
 }
 
 // stop ends the processes of a build and waits for it to notice.
-func stop(ctx context.Context, before map[int]bool, done <-chan outcome) outcome {
+func stop(ctx context.Context, before map[int]bool, done <-chan error) error {
 	helpers, everything := time.NewTimer(helperGrace), time.NewTimer(helperGrace+libraryGrace)
 	defer helpers.Stop()
 	defer everything.Stop()
@@ -64,12 +56,12 @@ func stop(ctx context.Context, before map[int]bool, done <-chan outcome) outcome
 	for {
 		killAll(before, victim)
 		select {
-		case o := <-done:
-			return o
+		case err := <-done:
+			return err
 		case <-helpers.C:
 			victim = func(process) bool { return true }
 		case <-everything.C:
-			return outcome{err: ctx.Err()}
+			return ctx.Err()
 		case <-tick.C:
 		}
 	}

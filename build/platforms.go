@@ -81,7 +81,7 @@ func (s *Store) runAll(ctx context.Context, jobs []*job, atOnce int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stages := semaphore.NewWeighted(int64(atOnce)) // over all platforms
-	_, err := guard(ctx, func() (string, error) {
+	err := guard(ctx, func() error {
 		var g errgroup.Group
 		g.SetLimit(atOnce)
 		for _, j := range jobs {
@@ -97,7 +97,7 @@ func (s *Store) runAll(ctx context.Context, jobs []*job, atOnce int) error {
 				return err
 			})
 		}
-		return "", g.Wait()
+		return g.Wait()
 	})
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause // of the first, where others ended because of it

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -15,6 +16,7 @@ its ID. Use it where no registry is at hand, or to know what a base is made of.
    rootcast bootstrap -t localhost/base/debian:12 debian:bookworm
    rootcast bootstrap -t localhost/base/debian:13 --package ca-certificates --package curl debian:13
    rootcast bootstrap -t localhost/base/debian:12-arm64 --platform linux/arm64 debian:12
+   rootcast bootstrap -t localhost/base/debian:12 --platform linux/amd64,linux/arm64,linux/ppc64le --jobs 2 debian:12
    rootcast bootstrap -t localhost/base/ubuntu:24.04 --mirror http://mirror.example/ubuntu ubuntu:noble
 
 Packages come from the mirrors of this machine's own apt if it is of the same
@@ -23,12 +25,14 @@ same mirrors, without the name and password that --mirror may hold.
 The proxies of this machine's apt, or else those of the environment, are used on the way.
 
 The image's time is SOURCE_DATE_EPOCH, or else that of the newest package list:
-the same packages make the same image, with the same digest.`
+the same packages make the same image, with the same digest.
+
+Another architecture's packages run their scripts through an emulator: rootcast binfmt status.`
 
 type bootstrapCommand struct {
 	*env
-	bootstrap               build.Bootstrap
-	tags, mirrors, packages cli.StringSlice
+	bootstrap                          build.Bootstrap
+	tags, platforms, mirrors, packages cli.StringSlice
 }
 
 func newBootstrapCommand(e *env) *cli.Command {
@@ -41,7 +45,8 @@ func newBootstrapCommand(e *env) *cli.Command {
 		Description: bootstrapDescription,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "tag", Aliases: []string{"t"}, Usage: "name the image `NAME[:TAG]`; may be repeated", Destination: &c.tags},
-			&cli.StringFlag{Name: "platform", Usage: "make it for `OS/ARCH[/VARIANT]` (default: the host's)", Destination: &b.Platform},
+			&cli.StringSliceFlag{Name: "platform", Usage: "make it for `OS/ARCH[/VARIANT]`; several make one index (default: the host's)", Destination: &c.platforms},
+			&cli.IntFlag{Name: "jobs", Usage: "make `N` platforms at a time", Destination: &b.Jobs, Value: 1},
 			&cli.StringSliceFlag{Name: "mirror", Usage: "take packages from `URL`, or from a line as in sources.list; may be repeated", Destination: &c.mirrors},
 			&cli.StringSliceFlag{Name: "package", Usage: "add the package `NAME`; may be repeated", Destination: &c.packages},
 			&cli.StringFlag{Name: "variant", Usage: "begin with the package `SET`: essential, apt, required, minbase, buildd, important or standard", Destination: &b.Variant, DefaultText: "minbase"},
@@ -55,6 +60,12 @@ func (c *bootstrapCommand) run(ctx context.Context, args []string) error {
 	b := c.bootstrap
 	b.Target = args[0]
 	b.Tags, b.Mirrors, b.Packages = c.tags.Value(), c.mirrors.Value(), c.packages.Value()
+	for _, p := range c.platforms.Value() {
+		b.Platforms = append(b.Platforms, strings.Split(p, ",")...)
+	}
+	if b.Jobs < 0 {
+		return usageErrorf("--jobs %d is negative", b.Jobs)
+	}
 	b.TempDir, b.Output = os.Getenv("TMPDIR"), c.reportWriter()
 	var err error
 	if b.Epoch, err = c.sourceDateEpoch(); err != nil {
