@@ -53,6 +53,31 @@ func TestBuildPlatforms(t *testing.T) {
 	}
 }
 
+// The layer cache is each platform's own: again, no step is run.
+func TestBuildPlatformsAgain(t *testing.T) {
+	s := newStore(t)
+	r := recipe(t, "FROM scratch\nARG TARGETARCH\nCOPY one /$TARGETARCH\nLABEL arch=$TARGETARCH\n")
+	r.Platforms, r.Tags, r.Jobs = []string{"linux/s390x", "linux/riscv64"}, []string{"localhost/x:1"}, 2
+	first, err := s.Build(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	r.Output = &out
+	again, err := s.Build(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Digest != first.Digest {
+		t.Errorf("the second index is %s, the first was %s", again.Digest, first.Digest)
+	}
+	for _, p := range r.Platforms {
+		if n := strings.Count(out.String(), "["+p+"] --> Using cache "); n != 3 {
+			t.Errorf("%d of 3 steps for %s come from the cache:\n%s", n, p, out.String())
+		}
+	}
+}
+
 // What fails names its platform, and nothing gets the name.
 func TestBuildPlatformFails(t *testing.T) {
 	s := newStore(t)

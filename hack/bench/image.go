@@ -38,6 +38,11 @@ func things() []thing {
 		{"amd64", rc + ` build -t localhost/bench/amd64:1 "$HERE/initrd"`},
 		{"arm64", rc + ` inspect localhost/bench/base-arm64:12 >/dev/null 2>&1 || ` + rc + ` bootstrap --platform linux/arm64 -t localhost/bench/base-arm64:12 debian:bookworm
 ` + rc + ` build --platform linux/arm64 --build-arg BASE=localhost/bench/base-arm64:12 -t localhost/bench/arm64:1 "$HERE/initrd"`},
+		{"buildah-arm64", `rm -rf "$MADE/base-arm64"; ` + rc + ` push localhost/bench/base-arm64:12 oci:"$MADE/base-arm64":base
+cd "$MADE"
+echo '{"default":[{"type":"insecureAcceptAnything"}]}' >"$DIR/policy.json"
+` + buildah + ` pull --quiet --arch arm64 --signature-policy "$DIR/policy.json" oci:base-arm64:base >base-arm64.id
+` + buildah + ` tag "$(<base-arm64.id)" localhost/bench/base-arm64:12`},
 		{"arm64-tree", `rm -rf "$MADE/arm64-tree" "$MADE/arm64-layout"; ` + rc + ` push localhost/bench/arm64:1 oci:"$MADE/arm64-layout":node
 umoci raw unpack --image "$MADE/arm64-layout":node "$MADE/arm64-tree"`},
 		{"buildah", `rm -rf "$MADE/base"; ` + rc + ` push localhost/bench/base:12 oci:"$MADE/base":base

@@ -189,10 +189,22 @@ func (h help) otherSides() []side {
 	}
 }
 
-// buildSides build the reference image again, with nothing changed.
+// crossArgs are what both sides of the cross-build are called with.
+const crossArgs = `--build-arg BASE=localhost/bench/base-arm64:12 -t localhost/bench/cross:1 "$HERE/initrd" >/dev/null`
+
+// buildSides build the reference image again, with nothing changed, and an image of another architecture.
 func buildSides() []side {
 	return []side{
 		{name: "build", title: "rootcast build, nothing changed", script: rc + ` build -t localhost/bench/node:1 "$HERE/node" >/dev/null`},
+		{
+			name: "cross", title: "rootcast build for aarch64: kernel, systemd, udev",
+			script: rc + ` build --no-cache --platform linux/arm64 ` + crossArgs, needs: []string{"arm64"}, once: true,
+		},
+		{
+			name: "buildah-cross", title: "`buildah build` for aarch64: the same Containerfile",
+			script: buildah + ` build --quiet --layers --no-cache --pull-never --isolation chroot --network host \
+  --signature-policy "$DIR/policy.json" --platform linux/arm64 ` + crossArgs, needs: []string{"arm64", "buildah-arm64"}, once: true,
+		},
 		{name: "buildah", title: "`buildah build --layers`, nothing changed", script: buildahBuild + ` >/dev/null`, needs: []string{"buildah"}},
 	}
 }
