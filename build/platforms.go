@@ -2,7 +2,6 @@ package build
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -78,29 +77,38 @@ func (p *plan) jobs(r Recipe) ([]*job, error) {
 
 // runAll runs jobs, so many at a time. The first that fails ends the others.
 func (s *Store) runAll(ctx context.Context, jobs []*job, atOnce int) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stages := semaphore.NewWeighted(int64(atOnce)) // over all platforms
-	err := guard(ctx, func() error {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, 1) // the first one; the others fail because of it
+	stages := semaphore.NewWeighted(int64(atOnce))
+	err := guard(inner, func() error {
 		var g errgroup.Group
 		g.SetLimit(atOnce)
 		for _, j := range jobs {
 			j.options.JobSemaphore = stages
 			g.Go(func() error {
-				err := ctx.Err()
+				err := inner.Err()
 				if err == nil {
-					err = j.run(ctx, s)
+					err = j.run(inner, s)
 				}
-				if err != nil {
-					cancel(err)
+				if err != nil && ctx.Err() == nil {
+					select {
+					case failed <- err:
+					default:
+					}
+					cancel()
 				}
 				return err
 			})
 		}
 		return g.Wait()
 	})
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		return cause // of the first, where others ended because of it
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("building %s: %w", jobs[0].where(), context.Cause(ctx))
+	}
+	select {
+	case err = <-failed:
+	default:
 	}
 	return err
 }
