@@ -45,7 +45,8 @@ func (b *boot) loadModules(ctx context.Context) (err error) {
 		return nil
 	}
 	b.modules, err = modules.New(modules.Options{
-		Dir: dir, Sys: "/sys", Params: b.options.Params, Blacklist: b.options.Blacklist, Log: b.log.Debugf, Warn: b.log.Printf,
+		Dir: dir, Sys: "/sys", Params: b.options.Params, Blacklist: b.options.Blacklist, Diskless: !b.usesDisk(),
+		Log: b.log.Debugf, Warn: b.log.Printf,
 	})
 	if err != nil {
 		return err
@@ -66,8 +67,11 @@ func (b *boot) loadModules(ctx context.Context) (err error) {
 
 // usesHardware tells whether the first stage itself needs a network or a disk.
 func (b *boot) usesHardware() bool {
-	return b.spec.Boot != node.Ramdisk || b.options.Persistent != "" || b.options.LocalDisk != ""
+	return b.spec.Boot != node.Ramdisk || b.usesDisk()
 }
+
+// usesDisk tells whether it may need a disk: a state lies on one, or on a server.
+func (b *boot) usesDisk() bool { return b.options.Persistent != "" || b.options.LocalDisk != "" }
 
 // need loads modules without which there is no going on; one that is built in,
 // or that the kernel lacks, is found out by what needs it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,9 @@ const atOnce = 8
 
 // Coldplug loads a module for each device that asks for one, again and again
 // until no new device appears. It returns what it loaded; what failed is in the
-// error, and kept nothing else from being loaded.
+// error, and kept nothing else from being loaded. Where nobody waits for a disk the
+// drivers of disks go on by themselves: a host adapter with many of them may take
+// a minute, in which the root can arrive.
 func (l *Loader) Coldplug(ctx context.Context) (loaded []string, err error) {
 	before := l.count()
 	var errs []error
@@ -81,9 +84,12 @@ func (l *Loader) pass(ctx context.Context) error {
 	// be the same in every boot, so that eth0 is.
 	var network, others []wanted
 	for _, w := range l.wantedBy(fresh) {
-		if strings.HasPrefix(w.module.Path, "kernel/drivers/net/") {
+		switch {
+		case strings.HasPrefix(w.module.Path, "kernel/drivers/net/"):
 			network = append(network, w)
-		} else {
+		case l.o.Diskless && drivesDisks(w.module):
+			go l.loadMeanwhile(ctx, w)
+		default:
 			others = append(others, w)
 		}
 	}
@@ -103,6 +109,19 @@ func (l *Loader) pass(ctx context.Context) error {
 		})
 	}
 	return errors.Join(g.Wait(), errors.Join(errs...))
+}
+
+// drivesDisks tells the drivers that look for disks.
+func drivesDisks(m kmod.Module) bool {
+	return slices.ContainsFunc([]string{"ata", "block", "message", "mmc", "nvme", "scsi"}, func(dir string) bool {
+		return strings.HasPrefix(m.Path, "kernel/drivers/"+dir+"/")
+	})
+}
+
+func (l *Loader) loadMeanwhile(ctx context.Context, w wanted) {
+	if err := l.loadFor(ctx, w); err != nil && ctx.Err() == nil {
+		l.o.Warn("warning: %v", err)
+	}
 }
 
 // wanted is a module that a device asks for.

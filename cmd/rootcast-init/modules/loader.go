@@ -22,6 +22,7 @@ type Options struct {
 	Sys       string            // where sysfs is mounted
 	Params    map[string]string // module → its parameters, in the form that the kernel takes them
 	Blacklist []string          // modules that are not loaded, whoever asks
+	Diskless  bool              // no disk is waited for: drivers of disks are loaded meanwhile
 	Log       func(format string, args ...any)
 	Warn      func(format string, args ...any) // what the person at the console should know
 }

@@ -32,8 +32,8 @@ type machine struct {
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	m := &machine{T: t, dir: t.TempDir(), fails: map[string]error{}, brings: map[string][]string{}}
-	m.write("modules/modules.dep", "pci_hub.ko:\nkernel/drivers/net/eth1.ko:\nkernel/drivers/net/eth0.ko:\nnic.ko: mii.ko\nmii.ko:\ndisk.ko: scsi.ko\nscsi.ko:\nlib.ko:\ntwin.ko:\n")
-	m.write("modules/modules.alias", "alias pci:hub* pci_hub\nalias usb:nic* nic\nalias usb:nic* twin\nalias scsi:disk* disk\nalias pci:eth0* eth0\nalias pci:eth1* eth1\n")
+	m.write("modules/modules.dep", "pci_hub.ko:\nkernel/drivers/net/eth1.ko:\nkernel/drivers/net/eth0.ko:\nnic.ko: mii.ko\nmii.ko:\ndisk.ko: scsi.ko\nscsi.ko:\nlib.ko:\ntwin.ko:\nkernel/drivers/scsi/hba.ko:\n")
+	m.write("modules/modules.alias", "alias pci:hub* pci_hub\nalias usb:nic* nic\nalias usb:nic* twin\nalias scsi:disk* disk\nalias pci:eth0* eth0\nalias pci:eth1* eth1\nalias pci:hba* hba\n")
 	m.write("modules/modules.softdep", "softdep nic pre: lib\n")
 	m.write("modules/modules.builtin", "kernel/fs/overlay.ko\n")
 	m.write("sys/devices/pci0/uevent", "DRIVER=\n")
@@ -188,6 +188,39 @@ func TestColdplugKeepsNetworkOrder(t *testing.T) {
 }
 
 // A driver that hangs keeps nobody from the rest, and the console tells which it is.
+// Where no disk is waited for, a driver that looks for many of them holds up nothing,
+// and what it brings to light is found later.
+func TestColdplugDiskless(t *testing.T) {
+	m := newMachine(t)
+	m.write("sys/devices/a/modalias", "pci:hba1\n")
+	m.write("sys/devices/b/modalias", "pci:eth0\n")
+	m.brings["hba"] = []string{"scsi:disk1"}
+	done := make(chan struct{})
+	m.hangs = map[string]chan struct{}{"hba": done}
+	l := m.loader(Options{Diskless: true})
+	loaded, err := l.Coldplug(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"eth0"}, loaded); diff != "" {
+		t.Errorf("loaded while the adapter looks for its disks (-want +got):\n%s", diff)
+	}
+	close(done)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go l.Follow(ctx)
+	for l.count() < 4 { // hba, and for its disk scsi and disk
+		if err := t.Context().Err(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	cancel()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.want("eth0", "hba", "scsi", "disk")
+}
+
 func TestHangingDriver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t)
