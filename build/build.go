@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/containers/buildah/define"
@@ -23,7 +24,8 @@ type Recipe struct {
 	Stdin   io.Reader
 	Tags    []string // names of the result
 
-	Platforms []string // OS/ARCH[/VARIANT]; more than one make an index
+	Platforms []string          // OS/ARCH[/VARIANT]; more than one make an index
+	Nodes     map[string]string // machines that build some of Platforms natively: ssh://[USER@]HOST[:PORT][/PATH/OF/ROOTCAST]
 	Args      map[string]string
 	Target    string // stage to stop at
 
@@ -88,6 +90,11 @@ func (s *Store) Build(ctx context.Context, r Recipe) (_ Result, err error) {
 		return Result{}, err
 	}
 	if len(jobs) == 1 {
+		if jobs[0].node != nil { // the library names what it builds itself
+			if err := s.Tag(ctx, jobs[0].id, r.Tags...); err != nil {
+				return Result{}, err
+			}
+		}
 		return s.result(jobs[0].id)
 	}
 	var ids []string
@@ -100,7 +107,8 @@ func (s *Store) Build(ctx context.Context, r Recipe) (_ Result, err error) {
 // plan is a recipe translated for the Buildah library.
 type plan struct {
 	options define.BuildOptions
-	files   []string
+	sources []string // the recipe's files, by full name or URL
+	files   []string // the same, some of them rewritten for the library
 	recipes []parsedFile
 }
 
@@ -113,6 +121,7 @@ func (r Recipe) plan(ctx context.Context, w *workspace) (*plan, error) {
 	if p.files, contextDir, err = r.files(w, contextDir); err != nil {
 		return nil, err
 	}
+	p.sources = slices.Clone(p.files)
 	if p.recipes, err = parseFiles(p.files); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,9 @@
 // no policy.json, every image is accepted; where it has no registries.conf,
 // short names mean docker.io.
 //
+// A [Recipe] may name machines that build some of its platforms natively: see
+// [Store.BuildRequested], which is their side, and package remote between them.
+//
 // It is the only user of the Buildah library. It knows nothing of netboot
 // ramdisks: an image reference (see [Store.Resolve]) is all that package
 // convert gets from here.

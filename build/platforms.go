@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -18,6 +19,7 @@ type job struct {
 	*plan
 	platform string // OS/ARCH[/VARIANT]; "": the base image's, as a rule the host's
 	options  define.BuildOptions
+	node     *offload // nil: it is built here
 	log      *buildLog
 	id       string // of the image, once it is built
 }
@@ -43,6 +45,11 @@ func (p *plan) newJob(platform string, log *buildLog) (*job, error) {
 
 // run builds it.
 func (j *job) run(ctx context.Context, s *Store) (err error) {
+	if j.node != nil {
+		j.id, err = j.node.run(ctx, s)
+		j.log.finish()
+		return err
+	}
 	j.id, _, err = imagebuildah.BuildDockerfiles(ctx, s.store, j.options, j.files...)
 	j.log.finish()
 	if err != nil {
@@ -54,54 +61,68 @@ func (j *job) run(ctx context.Context, s *Store) (err error) {
 // jobs are those of a recipe: one without a platform where it names none. Where
 // there are several, each line of the output begins with the platform's name.
 func (p *plan) jobs(r Recipe) ([]*job, error) {
-	if len(r.Platforms) < 2 {
-		platform := ""
-		if len(r.Platforms) == 1 {
-			platform = r.Platforms[0]
-		}
-		j, err := p.newJob(platform, newBuildLog(r.Output))
-		return []*job{j}, err
+	platforms := r.Platforms
+	if len(platforms) == 0 {
+		platforms = []string{""}
 	}
 	var list []*job
 	var mu sync.Mutex
-	for _, platform := range r.Platforms {
-		j, err := p.newJob(platform, newBuildLog(newTagged(&mu, r.Output, platform)))
+	for _, platform := range platforms {
+		log := newBuildLog(r.Output)
+		if len(platforms) > 1 {
+			log = newBuildLog(newTagged(&mu, r.Output, platform))
+		}
+		j, err := p.newJob(platform, log)
 		if err != nil {
 			return nil, err
 		}
-		j.options.ReportWriter = j.log // what is fetched comes in pieces of lines
+		if len(platforms) > 1 {
+			j.options.ReportWriter = j.log // what is fetched comes in pieces of lines
+		}
+		if j.node, err = p.offload(r, j); err != nil {
+			return nil, err
+		}
 		list = append(list, j)
 	}
 	return list, nil
 }
 
-// runAll runs jobs, so many at a time. The first that fails ends the others.
+// runAll runs jobs, so many at a time, and besides those of nodes. The first that
+// fails ends the others.
 func (s *Store) runAll(ctx context.Context, jobs []*job, atOnce int) error {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 1) // the first one; the others fail because of it
 	stages := semaphore.NewWeighted(int64(atOnce))
+	run := func(j *job) error {
+		err := inner.Err()
+		if err == nil {
+			err = j.run(inner, s)
+		}
+		if err != nil && ctx.Err() == nil {
+			select {
+			case failed <- err:
+			default:
+			}
+			cancel()
+		}
+		return err
+	}
 	err := guard(inner, func() error {
-		var g errgroup.Group
-		g.SetLimit(atOnce)
+		var here, elsewhere errgroup.Group
+		here.SetLimit(atOnce)
 		for _, j := range jobs {
 			j.options.JobSemaphore = stages
-			g.Go(func() error {
-				err := inner.Err()
-				if err == nil {
-					err = j.run(inner, s)
-				}
-				if err != nil && ctx.Err() == nil {
-					select {
-					case failed <- err:
-					default:
-					}
-					cancel()
-				}
-				return err
-			})
+			if j.node != nil {
+				elsewhere.Go(func() error { return run(j) })
+			}
 		}
-		return g.Wait()
+		for _, j := range jobs {
+			if j.node == nil {
+				here.Go(func() error { return run(j) }) // which waits for a place
+			}
+		}
+		return errors.Join(here.Wait(), elsewhere.Wait())
 	})
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("building %s: %w", jobs[0].where(), context.Cause(ctx))

@@ -21,6 +21,9 @@ func (p *plan) preflight(ctx context.Context, jobs []*job, target string, check 
 	var first error
 	checked := map[string]bool{}
 	for _, j := range jobs {
+		if j.node != nil {
+			continue // which finds it itself
+		}
 		for _, step := range runSteps(p.stages(), target, j.platform) {
 			if checked[step.platform] {
 				continue

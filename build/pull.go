@@ -235,32 +235,38 @@ func readIndex(ctx context.Context, src types.ImageReference, sys *types.SystemC
 func (s *Store) pullIndex(ctx context.Context, t transfer, named reference.Named, ix *index, sys *types.SystemContext) (Result, error) {
 	instances := map[digest.Digest]string{}
 	for _, d := range ix.instances {
-		canonical, err := reference.WithDigest(reference.TrimNamed(named), d)
+		result, err := s.pullInstance(ctx, t, named, d, sys)
 		if err != nil {
-			return Result{}, err
-		}
-		src, err := docker.NewReference(canonical)
-		if err != nil {
-			return Result{}, err
-		}
-		tmp, err := temporaryName()
-		if err != nil {
-			return Result{}, err
-		}
-		dest, err := istorage.Transport.NewStoreReference(s.store, tmp, "")
-		if err != nil {
-			return Result{}, err
-		}
-		if _, err := s.copyIn(ctx, t, dest, src, sys); err != nil {
 			return Result{}, fmt.Errorf("image %s of the index: %w", d, err)
-		}
-		result, err := s.rename(tmp.String(), nil)
-		if err != nil {
-			return Result{}, err
 		}
 		if instances[d], err = s.reference(result.ID); err != nil {
 			return Result{}, err
 		}
 	}
 	return s.addIndex(ix.bytes, instances, []string{named.String()})
+}
+
+// pullInstance brings an image of named's repository by its digest, and gives it
+// no name.
+func (s *Store) pullInstance(ctx context.Context, t transfer, named reference.Named, d digest.Digest, sys *types.SystemContext) (Result, error) {
+	canonical, err := reference.WithDigest(reference.TrimNamed(named), d)
+	if err != nil {
+		return Result{}, err
+	}
+	src, err := docker.NewReference(canonical)
+	if err != nil {
+		return Result{}, err
+	}
+	tmp, err := temporaryName()
+	if err != nil {
+		return Result{}, err
+	}
+	dest, err := istorage.Transport.NewStoreReference(s.store, tmp, "")
+	if err != nil {
+		return Result{}, err
+	}
+	if _, err := s.copyIn(ctx, t, dest, src, sys); err != nil {
+		return Result{}, err
+	}
+	return s.rename(tmp.String(), nil)
 }

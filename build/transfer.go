@@ -12,6 +12,7 @@ import (
 	"go.podman.io/common/libimage"
 	"go.podman.io/common/libimage/manifests"
 	"go.podman.io/image/v5/copy"
+	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/pkg/compression"
@@ -48,26 +49,56 @@ func (s *Store) Push(ctx context.Context, image, dest string, o PushOptions) (Re
 	if err != nil {
 		return Result{}, fmt.Errorf("pushing %s: %w", image, err)
 	}
-	t := transfer{registry: o.Registry, retry: retries(o.Retry), progress: o.Progress, fromStore: true}
-	opts, err := o.copyOptions(destRef, img)
+	result, err := s.push(ctx, img, destRef, o)
+	if err != nil {
+		return Result{}, fmt.Errorf("pushing %s to %s: %w", image, transports.ImageName(destRef), Explain(err))
+	}
+	return result, nil
+}
+
+// PushByDigest copies an image of the store to a repository without giving it a
+// tag there: only who knows the result's Digest finds it.
+func (s *Store) PushByDigest(ctx context.Context, image, repository string, o PushOptions) (Result, error) {
+	img, _, err := s.find(image)
 	if err != nil {
 		return Result{}, fmt.Errorf("pushing %s: %w", image, err)
+	}
+	named, err := reference.ParseNormalizedNamed(repository)
+	if err != nil {
+		return Result{}, fmt.Errorf("pushing %s: repository %q: %w", image, repository, err)
+	}
+	destRef, err := docker.NewReferenceUnknownDigest(named)
+	if err != nil {
+		return Result{}, fmt.Errorf("pushing %s: repository %q may have neither tag nor digest: %w", image, repository, err)
+	}
+	result, err := s.push(ctx, img, destRef, o)
+	if err != nil {
+		return Result{}, fmt.Errorf("pushing to %s: %w", named, Explain(err))
+	}
+	return result, nil
+}
+
+func (s *Store) push(ctx context.Context, img *libimage.Image, dest types.ImageReference, o PushOptions) (Result, error) {
+	t := transfer{registry: o.Registry, retry: retries(o.Retry), progress: o.Progress, fromStore: true}
+	opts, err := o.copyOptions(dest, img)
+	if err != nil {
+		return Result{}, err
 	}
 	src, err := s.pushSource(ctx, img, o, opts)
 	if err != nil {
-		return Result{}, fmt.Errorf("pushing %s: %w", image, err)
+		return Result{}, err
 	}
-	undo := newDestination(destRef)
-	bytes, err := t.copy(ctx, destRef, src, opts)
+	undo := newDestination(dest)
+	bytes, err := t.copy(ctx, dest, src, opts)
 	if err != nil {
 		undo()
-		return Result{}, fmt.Errorf("pushing %s to %s: %w", image, transports.ImageName(destRef), Explain(err))
+		return Result{}, err
 	}
 	d, err := manifest.Digest(bytes)
 	if err != nil {
-		return Result{}, fmt.Errorf("pushing %s: %w", image, err)
+		return Result{}, err
 	}
-	return Result{ID: img.ID(), Digest: d, Names: []string{withDigest(destRef, d)}}, nil
+	return Result{ID: img.ID(), Digest: d, Names: []string{withDigest(dest, d)}}, nil
 }
 
 // find looks an image up by what a user calls it; name is its full name, or ""

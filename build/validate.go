@@ -55,6 +55,9 @@ func (r Recipe) Validate() error {
 	if err := parse.Volumes(r.Volumes); err != nil {
 		return fmt.Errorf("volume: %w", err)
 	}
+	if err := r.validateNodes(); err != nil {
+		return err
+	}
 	return r.Registry.Validate()
 }
 
