@@ -64,6 +64,8 @@ losetup mount
 db_load db-util
 qemu-s390x-static qemu-user-static
 unshare util-linux
+ssh openssh-client
+/usr/sbin/sshd openssh-server
 LIST
 }
 
@@ -138,6 +140,8 @@ shellcheck ShellCheck ShellCheck shellcheck
 rpm rpm-build rpm-build rpm-tools
 db-util libdb-utils db48-utils db5.3
 qemu-user-static qemu-user-static qemu-linux-user qemu-user-static
+openssh-client openssh-clients openssh-clients openssh
+openssh-server openssh-server openssh-server openssh
 '
   for package; do
     if read -ra row < <(grep "^$package " <<<"$names"); then
@@ -168,9 +172,33 @@ apt_get() {
   DEBIAN_FRONTEND=noninteractive apt-get -q -y "$@" 2>&1 </dev/null | hack/brief.sh .cache/setup.log >&2
 }
 
+# start_no_sshd keeps the package from starting sshd, now and when the machine
+# boots: the tests start one of their own. It is called before and after.
+start_no_sshd() {
+  local policy=/usr/sbin/policy-rc.d
+  if [ "$1" = after ]; then
+    systemctl --quiet disable ssh.service ssh.socket >/dev/null 2>&1 || true
+  elif [ ! -e "$policy" ]; then
+    # shellcheck disable=SC2064 # the name as it is now
+    trap "rm -f $policy" EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 0755 "$policy"
+  fi
+}
+
 install_packages() {
   echo "installing $*" >&2
   mkdir -p .cache
+  if [[ " $* " == *" openssh-server "* ]]; then
+    start_no_sshd before
+    fetch_packages "$@"
+    start_no_sshd after
+  else
+    fetch_packages "$@"
+  fi
+}
+
+fetch_packages() {
   apt_get install --no-install-recommends "$@" && return
   echo "fetching apt's lists of packages, which may be old or missing" >&2
   if ! apt_get update || ! apt_get install --no-install-recommends "$@"; then

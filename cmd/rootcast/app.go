@@ -56,6 +56,7 @@ func commands(e *env) []*cli.Command {
 	list := []*cli.Command{
 		newBootstrapCommand(e),
 		newBuildCommand(e),
+		newBuildNodeCommand(e),
 		newPushCommand(e),
 		newPullCommand(e),
 		newImagesCommand(e),

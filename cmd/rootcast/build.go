@@ -21,20 +21,28 @@ syntax works; flags mean what they mean to buildah build.
    rootcast build -t registry.example/compute:1 --push --build-arg BASE=localhost/base/debian:12 .
    rootcast build -t localhost/compute:1 --platform linux/amd64,linux/arm64 --jobs 2 .
    rootcast build -t localhost/compute:1 --secret id=root_password_hash,src=root.hash .
+   rootcast build -t registry.example/compute:1 --platform linux/amd64,linux/arm64 --push \
+       --node linux/arm64=ssh://builder@n01 .
 
 Several platforms make one image index; with --jobs they are built side by side.
 RUN steps of another architecture need an emulator: rootcast binfmt status.
 
 RUN steps work in a chroot with the host's network; no daemon and no OCI runtime
 is needed. Without --policy and without any policy.json every base image is
-accepted. An ordinary user needs uidmap and a range in /etc/subuid.`
+accepted. An ordinary user needs uidmap and a range in /etc/subuid.
+
+--node has a machine of a platform build for it, without emulation: the rootcast
+there gets recipe, context and secrets through ssh, which must get in without
+asking, builds with its own store, and pushes by digest with its own login to the
+repository of the first tag, from which the image comes here. Base images must be
+in a registry then.`
 
 type buildCommand struct {
 	*env
 	recipe build.Recipe
 
 	files, tags, platforms, args, labels, annotations cli.StringSlice
-	secrets, volumes, hosts, dns                      cli.StringSlice
+	secrets, volumes, hosts, dns, nodes               cli.StringSlice
 	pull                                              optionalString
 	timestamp, iidFile, logFile                       string
 	push                                              bool
@@ -59,6 +67,7 @@ func (c *buildCommand) buildFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "file", Aliases: []string{"f"}, Usage: "Containerfile; - is standard input; may be repeated (default: Containerfile or Dockerfile of CONTEXT)", Destination: &c.files},
 		&cli.StringSliceFlag{Name: "tag", Aliases: []string{"t"}, Usage: "name the image `NAME[:TAG]`; may be repeated", Destination: &c.tags},
 		&cli.StringSliceFlag{Name: "platform", Usage: "build for `OS/ARCH[/VARIANT]`; several make one index (default: the host's)", Destination: &c.platforms},
+		&cli.StringSliceFlag{Name: "node", Usage: "have `PLATFORM=ssh://[USER@]HOST[:PORT][/PATH/OF/ROOTCAST]` build for that platform; may be repeated, needs --push", Destination: &c.nodes},
 		&cli.StringSliceFlag{Name: "build-arg", Usage: "`KEY=VALUE` for ARG; KEY alone takes the environment's value", Destination: &c.args},
 		&cli.BoolFlag{Name: "push", Usage: "push the image to each of its tags", Destination: &c.push, DisableDefaultText: true},
 		&cli.StringFlag{Name: "target", Usage: "stop at `STAGE`", Destination: &r.Target},
@@ -164,6 +173,9 @@ func (c *buildCommand) fill(args []string) (build.Recipe, error) {
 			return r, err
 		}
 	}
+	if r.Nodes, err = c.parseNodes(); err != nil {
+		return r, err
+	}
 	if c.push && len(r.Tags) == 0 {
 		return r, usageErrorf("build: --push needs -t, which says where to")
 	}
@@ -176,6 +188,24 @@ func (c *buildCommand) fill(args []string) (build.Recipe, error) {
 		}
 	}
 	return r, nil
+}
+
+// parseNodes reads PLATFORM=URL.
+func (c *buildCommand) parseNodes() (map[string]string, error) {
+	nodes := map[string]string{}
+	for _, text := range c.nodes.Value() {
+		platform, url, ok := strings.Cut(text, "=")
+		switch {
+		case !ok || platform == "":
+			return nil, usageErrorf("build: --node %q is not PLATFORM=URL, as in linux/arm64=ssh://builder@n01", text)
+		case nodes[platform] != "":
+			return nil, usageErrorf("build: --node names two machines for %s", platform)
+		case !c.push:
+			return nil, usageErrorf("build: --node needs --push: the node's image comes here through the registry")
+		}
+		nodes[platform] = url
+	}
+	return nodes, nil
 }
 
 // buildArgs reads KEY=VALUE; a KEY alone stands for the environment's value,

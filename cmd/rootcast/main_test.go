@@ -54,8 +54,13 @@ var updateScripts = flag.Bool("update", false, "rewrite the expected output in t
 //	clean                nothing is mounted, no container or temporary file is left
 //	noprocess TEXT       no process has TEXT in its arguments
 //	smalldisk DIR        a file system of one megabyte there, until the script ends (root)
+//	sshnode  this machine as a node: an sshd on loopback, called n01, whose rootcast $NODE
+//	         has the store $NODE_STORE and the temporary directory $NODE_TMP; $OTHER is
+//	         another architecture; node.log tells when $NODE started and ended; further
+//	         nodes are denied, unknown (a host key) and down
+//	hangup   cuts the connections to that sshd
 //
-// and the conditions [root], [userns], [runc], [overlay], [binfmt] besides testscript's.
+// and the conditions [root], [userns], [runc], [overlay], [binfmt], [sshd] besides testscript's.
 func TestScript(t *testing.T) {
 	dir := t.TempDir()
 	box := sync.OnceValues(func() (string, error) {
@@ -80,6 +85,8 @@ func TestScript(t *testing.T) {
 			"clean":     cmdClean,
 			"noprocess": cmdNoProcess,
 			"smalldisk": cmdSmallDisk,
+			"sshnode":   cmdSSHNode,
+			"hangup":    cmdHangUp,
 		},
 	})
 }
@@ -144,6 +151,10 @@ func scriptCondition(cond string) (bool, error) {
 	case "binfmt": // a user namespace may have a binfmt_misc of its own, from Linux 6.7 on, and there are emulators
 		_, err := exec.LookPath("qemu-s390x-static")
 		ok = err == nil && exec.Command("unshare", "-Urm", "mount", "-t", "binfmt_misc", "binfmt_misc", binfmt.Dir).Run() == nil
+	case "sshd":
+		_, err := exec.LookPath(sshdProgram)
+		_, cerr := exec.LookPath("ssh")
+		ok = err == nil && cerr == nil
 	case "overlay":
 		ok = scriptDriver() == "overlay"
 	default:

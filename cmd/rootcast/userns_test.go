@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -174,6 +175,35 @@ func TestOrdinaryUser(t *testing.T) {
 			o.checkClean(t)
 		})
 	}
+}
+
+// ssh has the user's own name, and so the user's keys and configuration, though the
+// build itself is root of a user namespace.
+func TestOrdinaryUserOffloads(t *testing.T) {
+	o := newOrdinary(t)
+	writeRecipe(t, o.dir, "FROM scratch\n")
+	bin := filepath.Join(o.dir, "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bin, "ssh"), []byte("#!/bin/sh\necho I am $(id -un) $(id -gn), and $HOME is mine: $(stat -c %U $HOME) >&2\nexit 255\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	platform := "linux/" + runtime.GOARCH
+	cmd := o.command("overlay", "build", "-q", "-t", "127.0.0.1:1/x:1", "--push", "--platform", platform, "--node", platform+"=ssh://n01", "ctx")
+	cmd.Env = append(cmd.Env, "PATH="+bin+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	want := fmt.Sprintf("rootcast: building for %s on n01: ssh: I am %[2]s %[2]s, and %[3]s is mine: %[2]s\n", platform, testUser, o.home)
+	if err == nil || string(out) != want {
+		t.Errorf("got %v: %s\nwant %s", err, out, want)
+	}
+	// The other side's standard input gets into the namespace too.
+	cmd = o.command("overlay", "build-node")
+	cmd.Stdin = strings.NewReader(`{"rootcastBuild":2}` + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "versions 1 and 2") {
+		t.Errorf("build-node: %v: %s", err, out)
+	}
+	o.checkClean(t)
 }
 
 // A script plays dracut's part: it has what it was given, and may write.
