@@ -73,7 +73,7 @@ func newBootCommand(e *env) *cli.Command {
 		&cli.StringFlag{Name: "network", Usage: "`KIND`: isolated, or user to let the node reach this host and beyond", DefaultText: "isolated; user for netroot, whose root this host serves", Destination: &c.network},
 		&cli.StringFlag{Name: "accel", Usage: "run the node by `KIND`: auto, kvm or tcg (software emulation)", Value: "auto", Destination: &c.accel},
 	}
-	flags = append(flags, c.make.flags()...)
+	flags = append(flags, c.make.flags("take the image for `OS/ARCH[/VARIANT]` of an index")...)
 	return &cli.Command{
 		Name:        "boot",
 		Usage:       "start a node in QEMU",
@@ -187,7 +187,7 @@ func (c *bootCmd) convert(ctx context.Context, name string) (dir string, remove 
 		return "", nil, err
 	}
 	began := time.Now()
-	made, err := c.e.convert(ctx, name, reg, &c.make, o)
+	made, err := c.e.convert(ctx, name, reg, wish{platform: c.make.platform, limit: c.make.limit}, o)
 	if err != nil {
 		return "", nil, err
 	}

@@ -35,6 +35,12 @@ of a registry's image that the local store has are not fetched.
    rootcast convert --method squashfs --compress zstd --level 15 IMAGE
    rootcast convert --boot netroot --ca-cert /etc/ssl/site.pem --add-module nvme_rdma IMAGE
    rootcast convert --boot ramdisk --method squashfs --statelite compute.litefile IMAGE
+   rootcast convert --platform all --rootimgdir /srv/boot/compute IMAGE
+
+The last makes /srv/boot/compute/x86_64, /srv/boot/compute/aarch64 and so on, one
+after another, of every Linux image of an index. Each is a rootimgdir of its own for
+verify, boot and rollback. One that fails keeps no other from being made; then the
+exit code is 1.
 
 The initrd (first stage) is made of the image's kernel modules, without running
 anything of the image. README, "Booting", has the kernel arguments that it takes.
@@ -66,9 +72,10 @@ type makeFlags struct {
 	limit                            layerLimit
 }
 
-func (m *makeFlags) flags() []cli.Flag {
+// flags are those flags; platform is what --platform means.
+func (m *makeFlags) flags(platform string) []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "platform", Usage: "take the image for `OS/ARCH[/VARIANT]` of an index", Destination: &m.platform},
+		&cli.StringFlag{Name: "platform", Usage: platform, Destination: &m.platform},
 		&cli.StringFlag{Name: "boot", Usage: "`HOW` nodes get their root: ramdisk, in one download, or netroot, fetched by a first stage", DefaultText: "ramdisk for cpio, else netroot", Destination: &m.boot},
 		&cli.StringFlag{Name: "method", Usage: "pack the root as `FORMAT`: cpio, tar, squashfs or erofs", Value: string(pack.CPIO), Destination: &m.method},
 		&cli.StringFlag{Name: "compress", Usage: "compress by `CODEC`: zstd, gzip, xz, lz4, none, or auto, the best that the image's kernel can load", Value: string(convert.Auto), Destination: &m.compress},
@@ -127,9 +134,9 @@ func (m *makeFlags) format() (convert.Options, error) {
 
 func newConvertCommand(e *env) *cli.Command {
 	c := &convertCmd{e: e}
-	flags := append(c.make.flags(),
+	flags := append(c.make.flags("take the image for `OS/ARCH[/VARIANT]` of an index; all, or several with commas between them, make a rootimgdir DIR/ARCH of each"),
 		&cli.StringFlag{Name: "append", Usage: "kernel `ARGUMENTS` after those that the image's label asks for", Destination: &c.make.append},
-		&cli.StringFlag{Name: "rootimgdir", Usage: "write to `DIR` (default: rootimg-NAME here)", Destination: &c.dir},
+		&cli.StringFlag{Name: "rootimgdir", Usage: "write to `DIR`, with several platforms below it (default: rootimg-NAME here)", Destination: &c.dir},
 		&cli.IntFlag{Name: "keep", Usage: "let `N` versions stay, the new one among them, for rootcast rollback", Value: netboot.DefaultKeep, Destination: &c.keep},
 		waitFlag(&c.wait),
 		&cli.BoolFlag{Name: "explain-exlist", Usage: "tell what each rule of the exclude lists saves, and which match nothing", Destination: &c.explain, DisableDefaultText: true},
@@ -145,42 +152,58 @@ func newConvertCommand(e *env) *cli.Command {
 }
 
 func (c *convertCmd) run(ctx context.Context, args []string) error {
-	dir := c.dir
-	if dir == "" {
-		dir = "rootimg-" + baseName(args[0])
-	}
-	o, err := c.make.options(c.e, dir)
+	o, err := c.options(args[0])
 	if err != nil {
 		return err
-	}
-	if o.Keep, o.Wait = c.keep, c.wait; o.Keep < 1 {
-		return usageErrorf("--keep %d: at least 1, the new version", o.Keep)
 	}
 	reg, err := c.registry.registry()
 	if err != nil {
 		return err
 	}
-	if c.explain {
-		if len(c.make.exlists.Value()) == 0 {
-			return usageErrorf("--explain-exlist explains what --exlist FILE names, and there is none")
-		}
-		o.Explain = c.e.sayExcluded
+	if several(c.make.platform) {
+		return c.convertEach(ctx, args[0], reg, o)
 	}
-	began := time.Now()
-	m, err := c.e.convert(ctx, args[0], reg, &c.make, o)
+	m, err := c.convert(ctx, args[0], reg, c.make.platform, o)
 	if err != nil {
 		return err
 	}
-	c.e.sayConverted(m, time.Since(began))
 	if c.json {
 		return printJSON(c.e.stdout, m)
 	}
-	_, err = fmt.Fprintln(c.e.stdout, dir)
+	_, err = fmt.Fprintln(c.e.stdout, o.Dir)
 	return err
 }
 
+// options checks the flags; with several platforms the directory is that of all.
+func (c *convertCmd) options(name string) (convert.Options, error) {
+	o, err := c.make.options(c.e, either(c.dir, "rootimg-"+baseName(name)))
+	if err != nil {
+		return o, err
+	}
+	if o.Keep, o.Wait = c.keep, c.wait; o.Keep < 1 {
+		return o, usageErrorf("--keep %d: at least 1, the new version", o.Keep)
+	}
+	if c.explain {
+		if len(c.make.exlists.Value()) == 0 {
+			return o, usageErrorf("--explain-exlist explains what --exlist FILE names, and there is none")
+		}
+		o.Explain = c.e.sayExcluded
+	}
+	return o, nil
+}
+
+// convert makes a rootimgdir for one platform and tells people of it.
+func (c *convertCmd) convert(ctx context.Context, name string, reg build.Registry, platform string, o convert.Options) (*netboot.Manifest, error) {
+	began := time.Now()
+	m, err := c.e.convert(ctx, name, reg, wish{platform: platform, limit: c.make.limit}, o)
+	if err == nil {
+		c.e.sayConverted(m, time.Since(began))
+	}
+	return m, err
+}
+
 // convert makes a rootimgdir of what the user calls name.
-func (e *env) convert(ctx context.Context, name string, reg build.Registry, from *makeFlags, o convert.Options) (*netboot.Manifest, error) {
+func (e *env) convert(ctx context.Context, name string, reg build.Registry, w wish, o convert.Options) (*netboot.Manifest, error) {
 	defer func() {
 		if err := o.Cache.Close(); err != nil {
 			e.say("warning: %v", err)
@@ -188,15 +211,15 @@ func (e *env) convert(ctx context.Context, name string, reg build.Registry, from
 	}()
 	if o.Initrd == convert.InitrdDracut {
 		var err error
-		if name, err = e.fetch(ctx, name, reg, from.platform); err != nil {
+		if name, err = e.fetch(ctx, name, reg, w.platform); err != nil {
 			return nil, err
 		}
 		o.Run, o.TempDir = e.runIn, tempDir()
 	}
-	w := wish{platform: from.platform, limit: from.limit, skip: func(img *image.Image) bool {
+	w.skip = func(img *image.Image) bool {
 		_, same := convert.Unchanged(ctx, img, o)
 		return same
-	}}
+	}
 	m, err := e.convertWish(ctx, name, reg, w, o)
 	if errors.Is(err, convert.ErrNotFetched) { // another process has just changed the directory
 		w.skip = nil

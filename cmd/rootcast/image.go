@@ -21,49 +21,51 @@ type wish struct {
 	skip     func(*image.Image) bool // layers that need not be fetched; nil: all are
 }
 
-// openImage opens what a user calls an image, wherever it is. The local store is
-// opened only for a name without a transport, and for containers-storage: one
-// can convert from a registry or an archive without any store. But layers of a
-// registry's image that a store holds are not fetched.
+// openImage opens what a user calls an image, wherever it is. Layers of a registry's
+// image that a store holds are not fetched.
 func (e *env) openImage(ctx context.Context, name string, reg build.Registry, w wish) (*image.Image, error) {
-	policy, err := reg.SignaturePolicy()
+	ref, o, err := e.locate(ctx, name, reg)
 	if err != nil {
 		return nil, err
 	}
-	ref, storeName := name, ""
-	if needsStore(name) {
-		store, err := e.openStore()
-		if err != nil {
-			return nil, err
-		}
-		found := false
-		if ref, found, err = store.Resolve(ctx, name); err != nil {
-			return nil, err
-		}
-		switch {
-		case found: // by an ID, which nobody asked for
-			storeName = strings.TrimPrefix(name, "containers-storage:")
-		case strings.HasPrefix(ref, "docker://localhost/"): // no registry, but how images that have none are called
-			return nil, fmt.Errorf("there is no image %s in the store; rootcast images lists what there is", name)
-		default:
-			e.say("%s is not in the local store; reading %s", name, strings.TrimPrefix(ref, "docker://"))
-		}
-	}
-	place := ""
 	if strings.HasPrefix(ref, "docker://") {
-		place = e.storePlace()
+		o.Store = e.storePlace()
 	}
 	p := e.newProgress()
 	defer p.finish()
-	img, err := image.Open(ctx, ref, image.Options{
-		System: reg.SystemContext(), Platform: w.platform, Policy: policy, TempDir: os.Getenv("TMPDIR"),
-		Name: storeName, Store: place, MaxLayerSize: w.limit.bytes(), Skip: w.skip,
-		Progress: func(done, total int64) { p.report("reading layers", done, total) },
-	})
+	o.Platform, o.MaxLayerSize, o.Skip = w.platform, w.limit.bytes(), w.skip
+	o.Progress = func(done, total int64) { p.report("reading layers", done, total) }
+	img, err := image.Open(ctx, ref, o)
 	if err != nil {
 		return nil, build.Explain(err)
 	}
 	return img, nil
+}
+
+// locate finds where an image is. The local store is opened only for a name
+// without a transport, and for containers-storage: one can convert from a registry
+// or an archive without any store.
+func (e *env) locate(ctx context.Context, name string, reg build.Registry) (ref string, o image.Options, err error) {
+	o = image.Options{System: reg.SystemContext(), TempDir: os.Getenv("TMPDIR")}
+	if o.Policy, err = reg.SignaturePolicy(); err != nil || !needsStore(name) {
+		return name, o, err
+	}
+	store, err := e.openStore()
+	if err != nil {
+		return "", o, err
+	}
+	ref, found, err := store.Resolve(ctx, name)
+	switch {
+	case err != nil:
+		return "", o, err
+	case found: // by an ID, which nobody asked for
+		o.Name = strings.TrimPrefix(name, "containers-storage:")
+	case strings.HasPrefix(ref, "docker://localhost/"): // no registry, but how images that have none are called
+		return "", o, fmt.Errorf("there is no image %s in the store; rootcast images lists what there is", name)
+	default:
+		e.say("%s is not in the local store; reading %s", name, strings.TrimPrefix(ref, "docker://"))
+	}
+	return ref, o, nil
 }
 
 func needsStore(name string) bool {

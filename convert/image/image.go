@@ -117,9 +117,13 @@ func Open(ctx context.Context, ref string, o Options) (*Image, error) {
 }
 
 func open(ctx context.Context, r types.ImageReference, o Options) (*Image, error) {
+	r, err := storedInstance(ctx, r, o)
+	if err != nil {
+		return nil, err
+	}
 	var src types.ImageSource
 	var sel *selected
-	err := again(ctx, r, func() (err error) {
+	err = again(ctx, r, func() (err error) {
 		if src, err = r.NewImageSource(ctx, o.System); err != nil {
 			return err
 		}
@@ -188,25 +192,6 @@ func selectImage(ctx context.Context, src types.ImageSource, o Options) (*select
 		return nil, fmt.Errorf("reading its configuration: %w", err)
 	}
 	return s, o.checkPlatform(s.config)
-}
-
-func chooseInstance(blob []byte, mime string, o Options) (digest.Digest, error) {
-	list, err := manifest.ListFromBlob(blob, mime)
-	if err != nil {
-		return "", fmt.Errorf("reading its index: %w", err)
-	}
-	d, err := list.ChooseInstance(o.System)
-	if err == nil {
-		return d, nil
-	}
-	var have []string
-	for _, d := range list.Instances() {
-		if inst, err := list.Instance(d); err == nil && inst.ReadOnly.Platform != nil {
-			p := inst.ReadOnly.Platform
-			have = append(have, platformOf(p.OS, p.Architecture, p.Variant))
-		}
-	}
-	return "", fmt.Errorf("the index has no image for %s; it has %s", o.platformName(), strings.Join(have, ", "))
 }
 
 // displayName leaves out what names a place of this machine's store.

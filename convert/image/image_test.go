@@ -623,3 +623,42 @@ func TestOpenDigests(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+func TestPlatforms(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		index []string
+		want  []string
+		err   string
+	}{
+		{"an index in its order", []string{"linux/ppc64le", "linux/amd64", "linux/arm64/v8"}, []string{"linux/ppc64le", "linux/amd64", "linux/arm64/v8"}, ""},
+		{"twice the same", []string{"linux/amd64", "linux/amd64"}, []string{"linux/amd64"}, ""},
+		{"what nodes do not run", []string{"windows/amd64", "linux/arm64", "unknown/unknown"}, []string{"linux/arm64"}, ""},
+		{"nothing else", []string{"windows/amd64", "unknown/unknown"}, nil, "the index has no image for linux; it has windows/amd64, unknown/unknown"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, d := indexOf(t, tt.index...)
+			ref := "oci:" + f.ociLayout(t, d)
+			got, err := image.Platforms(t.Context(), ref, image.Options{TempDir: t.TempDir()})
+			if tt.err != "" {
+				checkError(t, err, "reading image "+ref+": "+tt.err)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := gocmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPlatformsOfOneImage(t *testing.T) {
+	f := newFixture(t, "gzip")
+	f.config.OS, f.config.Architecture = "linux", "ppc64le"
+	got, err := image.Platforms(t.Context(), "oci:"+f.ociLayout(t, f.seal(t)), image.Options{TempDir: t.TempDir()})
+	if diff := gocmp.Diff([]string{"linux/ppc64le"}, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/rootcast/rootcast/convert/pack"
@@ -166,6 +167,16 @@ func Current(dir string) string {
 }
 
 func errNoRootimgdir(dir string) error {
+	var below []string // as convert --platform all leaves them
+	found, _ := filepath.Glob(filepath.Join(dir, "*", ManifestName))
+	for _, name := range found {
+		if name = filepath.Base(filepath.Dir(name)); name != currentLink {
+			below = append(below, name)
+		}
+	}
+	if len(below) > 0 {
+		return fmt.Errorf("%s is no rootimgdir, but holds those of %s: name one, such as %s", dir, strings.Join(below, ", "), filepath.Join(dir, below[0]))
+	}
 	return fmt.Errorf("%s is no rootimgdir: it has no %s; make one with rootcast convert --rootimgdir %s IMAGE", dir, ManifestName, dir)
 }
 
