@@ -399,3 +399,20 @@ func TestDamagedFileSystemIsNotMounted(t *testing.T) {
 		}
 	}
 }
+
+// A kernel with large pages needs more memory for the same files: each takes whole ones.
+func TestMemoryOfLargePages(t *testing.T) {
+	t.Parallel()
+	after := func(arch string) int64 {
+		img := newImage(t, lower, upper)
+		img.Config.Architecture = arch
+		m, err := convert.Convert(t.Context(), img, convert.Options{Initrd: convert.InitrdNone, Dir: filepath.Join(t.TempDir(), "out")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Memory.After
+	}
+	if small, large := after("arm64"), after("ppc64le"); large-small < 5*(64-4)<<10 {
+		t.Errorf("the root keeps %d bytes with pages of 4 KiB and %d with pages of 64 KiB", small, large)
+	}
+}

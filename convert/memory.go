@@ -7,7 +7,6 @@ import (
 
 // What a node needs beside its root, in bytes.
 const (
-	pageSize   = 4096
 	inodeSize  = 1024      // of tmpfs, with its directory entry
 	kernelSize = 160 << 20 // the kernel itself and the first programs
 	slackSize  = 128 << 20 // what a node writes to its root: logs, caches, leases
@@ -33,7 +32,7 @@ func (c *converter) memory(packed int64) netboot.Memory {
 	root := c.unpackedSize()
 	var initrd int64
 	if c.manifest.Initrd != nil {
-		initrd = c.manifest.Initrd.Unpacked
+		initrd = c.manifest.Initrd.Unpacked + int64(len(c.manifest.Initrd.Modules)+len(c.manifest.Initrd.Firmware))*c.pageSize()
 	}
 	loaded := int64(0)
 	if c.o.Boot == netboot.BootRamdisk {
@@ -49,13 +48,26 @@ func (c *converter) memory(packed int64) netboot.Memory {
 	}
 }
 
+// pageSize is how the kernel divides memory, in bytes: each file of a tmpfs takes
+// whole pages.
+func (c *converter) pageSize() int64 {
+	switch {
+	case c.support.PageSize > 0:
+		return c.support.PageSize
+	case c.img.Config.Architecture == "ppc64le":
+		return 64 << 10 // as distributions' kernels have it
+	default:
+		return 4 << 10
+	}
+}
+
 // unpackedSize is what the root takes of a tmpfs.
 func (c *converter) unpackedSize() (size int64) {
-	seen := map[*rootfs.Inode]bool{}
+	seen, page := map[*rootfs.Inode]bool{}, c.pageSize()
 	for _, in := range c.tree.All() {
 		if !seen[in] {
 			seen[in] = true
-			size += (in.Size+pageSize-1)/pageSize*pageSize + inodeSize
+			size += (in.Size+page-1)/page*page + inodeSize
 		}
 	}
 	return size

@@ -63,6 +63,9 @@ mkfs.ext4 e2fsprogs
 losetup mount
 db_load db-util
 qemu-s390x-static qemu-user-static
+qemu-system-aarch64 qemu-system-arm
+qemu-system-ppc64 qemu-system-ppc
+arch-test arch-test
 unshare util-linux
 ssh openssh-client
 /usr/sbin/sshd openssh-server
@@ -253,4 +256,8 @@ if [ "$what" = test ] || [ "$what" = bench ]; then
 fi
 if [ "$what" = bench ]; then
   bin/rootcast --quiet binfmt install arm64
+fi
+if [ "$what" = test ] && [ "$(id -u)" = 0 ]; then
+  # In a container it may not be permitted; the tests that need it say so.
+  bin/rootcast --quiet binfmt install arm64 ppc64le || true
 fi

@@ -201,7 +201,7 @@ func startGuest(t *testing.T, dir string, m *netboot.Manifest, line string, chan
 	g := &guest{T: t, ctx: ctx, console: &lockedBuffer{}}
 	var err error
 	machine := qemu.Machine{
-		Arch: "amd64", Kernel: filepath.Join(dir, netboot.KernelName), Initrd: filepath.Join(dir, initrd),
+		Arch: strings.Split(m.Platform, "/")[1], Kernel: filepath.Join(dir, netboot.KernelName), Initrd: filepath.Join(dir, initrd),
 		CommandLine: m.Arguments + " " + line, Memory: qemu.MemoryFor(m.Memory.Peak), CPUs: 2, Network: qemu.User,
 	}
 	if change != nil {

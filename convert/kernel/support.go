@@ -21,6 +21,8 @@ type Support struct {
 	Initramfs []string
 	SquashFS  []string // nil: it has no squashfs
 	EROFS     []string // nil: it has no erofs
+
+	PageSize int64 // of its memory, in bytes; 0: unknown
 }
 
 // feature is a codec and what it takes: an option of the configuration, or the
@@ -39,6 +41,19 @@ var (
 		{"zstd", "CONFIG_EROFS_FS_ZIP_ZSTD", "6.10"}, {"gzip", "CONFIG_EROFS_FS_ZIP_DEFLATE", ""}, {"lz4", "CONFIG_EROFS_FS_ZIP", "5.4"}, {"xz", "CONFIG_EROFS_FS_ZIP_LZMA", ""}, {"none", "CONFIG_EROFS_FS", "5.4"},
 	}
 )
+
+// pageSizes are the options for others than 4 KiB (arch/Kconfig; before Linux 6.9
+// those of arch/arm64/Kconfig and arch/powerpc/Kconfig).
+var pageSizes = [...]struct { //nolint:gochecknoglobals // a constant table
+	option string
+	size   int64
+}{
+	{"CONFIG_PAGE_SIZE_64KB", 64 << 10},
+	{"CONFIG_PPC_64K_PAGES", 64 << 10},
+	{"CONFIG_ARM64_64K_PAGES", 64 << 10},
+	{"CONFIG_PAGE_SIZE_16KB", 16 << 10},
+	{"CONFIG_ARM64_16K_PAGES", 16 << 10},
+}
 
 // maxConfig is a limit to what is read as a configuration: they have 300 KB.
 const maxConfig = 8 << 20
@@ -80,7 +95,12 @@ func enabled(r io.Reader) (map[string]bool, error) {
 }
 
 func byConfig(set map[string]bool, source string) Support {
-	s := Support{Source: source}
+	s := Support{Source: source, PageSize: 4 << 10}
+	for _, p := range pageSizes {
+		if set[p.option] {
+			s.PageSize = p.size
+		}
+	}
 	pick := func(features []feature, all ...string) (codecs []string) {
 		for _, option := range all {
 			if !set[option] {
@@ -110,7 +130,11 @@ func (k Kernel) byVersion() Support {
 		}
 		return codecs
 	}
-	return Support{Initramfs: pick(initramfsFeatures[:]), SquashFS: pick(squashFeatures[:]), EROFS: pick(erofsFeatures[:])}
+	s := Support{Initramfs: pick(initramfsFeatures[:]), SquashFS: pick(squashFeatures[:]), EROFS: pick(erofsFeatures[:])}
+	if strings.HasSuffix(k.Version, "64k") { // as Ubuntu and Enterprise Linux call those of arm64
+		s.PageSize = 64 << 10
+	}
+	return s
 }
 
 // Codecs are those with which the kernel loads a root of the method: cpio is an

@@ -68,6 +68,18 @@ func TestSupports(t *testing.T) {
 		{"empty", "6.1.0-9", "boot/config-6.1.0-9", "", kernel.Support{Initramfs: []string{"zstd", "gzip", "none"}, SquashFS: []string{"zstd", "gzip"}, EROFS: []string{"lz4", "none"}}},
 		{"5.9", "5.9.0", "x", "", kernel.Support{Initramfs: []string{"zstd", "gzip", "none"}, SquashFS: []string{"zstd", "gzip"}, EROFS: []string{"lz4", "none"}}},
 		{"EL 8", "4.18.0-553.el8.x86_64", "x", "", kernel.Support{Initramfs: []string{"gzip", "none"}, SquashFS: []string{"zstd", "gzip"}}},
+		{
+			"ppc64le", "6.1.0-50-powerpc64le", "boot/config-6.1.0-50-powerpc64le", "CONFIG_BLK_DEV_INITRD=y\nCONFIG_PPC_64K_PAGES=y\n# CONFIG_PPC_4K_PAGES is not set\n",
+			kernel.Support{Source: "/boot/config-6.1.0-50-powerpc64le", Initramfs: []string{"none"}, PageSize: 64 << 10},
+		},
+		{
+			"16 KiB", "6.12", "boot/config-6.12", "CONFIG_BLK_DEV_INITRD=y\nCONFIG_ARM64_16K_PAGES=y\nCONFIG_PAGE_SIZE_16KB=y\n",
+			kernel.Support{Source: "/boot/config-6.12", Initramfs: []string{"none"}, PageSize: 16 << 10},
+		},
+		{
+			"EL 9, large pages by name", "5.14.0-427.el9.aarch64+64k", "x", "",
+			kernel.Support{Initramfs: []string{"zstd", "gzip", "none"}, SquashFS: []string{"zstd", "gzip"}, EROFS: []string{"lz4", "none"}, PageSize: 64 << 10},
+		},
 		{"EL 7", "3.10.0-1160.el7.x86_64", "x", "", kernel.Support{Initramfs: []string{"gzip", "none"}, SquashFS: []string{"gzip"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,6 +87,9 @@ func TestSupports(t *testing.T) {
 			got, err := kernel.Kernel{Version: tt.version}.Supports(fstest.MapFS{tt.file: {Data: []byte(tt.config)}})
 			if err != nil {
 				t.Fatal(err)
+			}
+			if tt.want.Source != "" && tt.want.PageSize == 0 {
+				tt.want.PageSize = 4 << 10
 			}
 			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Errorf("(-want +got):\n%s", d)

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rootcast/rootcast/build/apt"
+	"github.com/rootcast/rootcast/build/buildtest"
+	"github.com/rootcast/rootcast/convert/netboot"
+)
+
+// TestArchitectures makes nodes of three architectures on one machine, in one go
+// with one index: base images, a build under emulation, a registry in between, and
+// three machines that boot to their login prompt.
+func TestArchitectures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it installs three distributions, two of them under emulation; not with -short")
+	}
+	for _, program := range []string{"mmdebstrap", "arch-test", "qemu-system-x86_64", "qemu-system-aarch64", "qemu-system-ppc64"} {
+		if _, err := exec.LookPath(program); err != nil {
+			skip(t, "there is no "+program+"; hack/setup.sh test installs it")
+		}
+	}
+	if out, err := exec.CommandContext(t.Context(), "rootcast", "-q", "binfmt", "status", "amd64", "arm64", "ppc64le").CombinedOutput(); err != nil {
+		skip(t, string(out)+"hack/setup.sh test, as root, registers what is missing")
+	}
+	n := &nodeTest{T: t, dir: t.TempDir()}
+	n.Cleanup(func() { n.rootcastAtEnd("rmi", "--all", "--force") })
+	n.buildIndex()
+	n.rootcast("convert", "--platform", "all", "--boot", "netroot", "--rootimgdir", filepath.Join(n.dir, "out"),
+		"--exlist", filepath.Join("testdata", "architectures", "exlist"), "--tls-verify=false", n.throughRegistry())
+	t.Run("nodes", func(t *testing.T) { // all of them end before the image goes
+		for _, machine := range []string{"x86_64", "aarch64", "ppc64le"} {
+			t.Run(machine, func(t *testing.T) {
+				t.Parallel()
+				bootArchitecture(t, n, machine)
+			})
+		}
+	})
+}
+
+const threePlatforms = "linux/amd64,linux/arm64,linux/ppc64le"
+
+// buildIndex makes a base image for each architecture, and of the three one index.
+func (n *nodeTest) buildIndex() {
+	mirror := mainSuite(n.T)
+	n.Run("bases", func(t *testing.T) {
+		for platform := range strings.SplitSeq(threePlatforms, ",") {
+			t.Run(platform, func(t *testing.T) {
+				t.Parallel()
+				sub := &nodeTest{T: t, dir: n.dir}
+				sub.rootcast("bootstrap", "--mirror", mirror, "--variant", "apt", "--platform", platform,
+					"-t", "localhost/base-"+path.Base(platform), "debian:bookworm")
+			})
+		}
+	})
+	if n.Failed() {
+		n.FailNow()
+	}
+	n.rootcast("build", "--jobs", "2", "--platform", threePlatforms, "-t", "localhost/node:1", "--build-arg", "BASE=localhost/base",
+		filepath.Join("testdata", "architectures"))
+}
+
+// mainSuite is the machine's mirror without the updates: their lists for other
+// architectures are, at times, of another hour than their index.
+func mainSuite(t *testing.T) string {
+	t.Helper()
+	sources, err := apt.ReadSources(os.DirFS("/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(sources, func(s apt.Source) bool { return path.Base(strings.TrimRight(s.URI, "/")) == "debian" })
+	if i < 0 {
+		skip(t, "the apt of this machine has no mirror of Debian")
+	}
+	return "deb " + sources[i].URI + " bookworm main"
+}
+
+// throughRegistry pushes the index, removes it, and pulls it again by its digest,
+// which is the result.
+func (n *nodeTest) throughRegistry() string {
+	r := buildtest.NewRegistry(buildtest.Faults{})
+	n.Cleanup(r.Close)
+	pushed := n.rootcast("push", "--all", "--tls-verify=false", "localhost/node:1", r.Addr+"/hpc/node:1")
+	_, digest, _ := strings.Cut(pushed, "@")
+	n.rootcast("rmi", "--all", "--force")
+	name := r.Addr + "/hpc/node@" + digest
+	n.rootcast("pull", "--all", "--tls-verify=false", name)
+	return name
+}
+
+// bootArchitecture boots the node of an architecture, by uname's name, and has a
+// program of the node say what it runs on.
+func bootArchitecture(t *testing.T, n *nodeTest, machine string) {
+	dir := filepath.Join(n.dir, "out", machine)
+	sub := &nodeTest{T: t, dir: n.dir}
+	sub.rootcast("verify", "--tls-verify=false", dir)
+	m, err := netboot.ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, ok := m.Root()
+	if !ok {
+		t.Fatal("the manifest names no root")
+	}
+	g := startGuest(t, dir, m, "imgurl="+strings.Join(serveHTTP(t, dir, root), ","), nil)
+	g.await("login:")
+	g.send("root\n")
+	g.await("#")
+	g.send("export PS1= PS2=; stty -echo; dmesg -n 1; echo 'rea''dy'\n")
+	g.await("ready\n")
+	g.check(nodeCheck{"machine", "uname -m", "^" + machine + "$"})
+	g.check(nodeCheck{"root", "grep ' / ' /proc/mounts", "^tmpfs / tmpfs "})
+	g.check(nodeCheck{"log", "grep -c 'rootcast: .*starting /' /run/rootcast/init.log", "^1$"})
+}
