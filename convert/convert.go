@@ -324,8 +324,10 @@ func create(stage *netboot.Stage, name string, fill func(*netboot.Output) (netbo
 }
 
 func (c *converter) writeKernel(ctx context.Context, out *netboot.Output) (netboot.File, error) {
-	if err := kernel.Copy(out, ctxio.NewReader(ctx, c.kernelFile, nil), c.img.Config.Architecture); err != nil {
+	packed, err := kernel.Copy(out, ctxio.NewReader(ctx, c.kernelFile, nil), c.img.Config.Architecture)
+	if err != nil {
 		return netboot.File{}, err
 	}
+	c.manifest.Kernel.Packed = packed
 	return out.Finish(ctx)
 }

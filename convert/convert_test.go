@@ -1,6 +1,8 @@
 package convert_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -414,5 +416,28 @@ func TestMemoryOfLargePages(t *testing.T) {
 	}
 	if small, large := after("arm64"), after("ppc64le"); large-small < 5*(64-4)<<10 {
 		t.Errorf("the root keeps %d bytes with pages of 4 KiB and %d with pages of 64 KiB", small, large)
+	}
+}
+
+// A kernel that its boot loader would have to unpack is unpacked, and the manifest says so.
+func TestConvertPackedKernel(t *testing.T) {
+	t.Parallel()
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write([]byte("an Image")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	img := newImage(t, lower, fmt.Sprintf("file boot/vmlinuz-6.1.0-38-arm64 0644 %q", packed.String()))
+	img.Config.Architecture = "arm64"
+	dir := filepath.Join(t.TempDir(), "out")
+	m, err := convert.Convert(t.Context(), img, convert.Options{Initrd: convert.InitrdNone, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "kernel")); string(got) != "an Image" || m.Kernel.Packed != "gzip" {
+		t.Errorf("kernel is %q, it was packed by %q, %v", got, m.Kernel.Packed, err)
 	}
 }

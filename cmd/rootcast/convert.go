@@ -249,6 +249,9 @@ func (e *env) sayConverted(m *netboot.Manifest, took time.Duration) {
 		e.say("note: the extended attributes of %d files, capabilities among them, are listed in the root's %s; setfattr -h --restore=%s in the unpacked root applies them, as rootcast's own first stage does",
 			m.Xattrs.Files, m.Xattrs.Path, strings.TrimPrefix(m.Xattrs.Path, "/"))
 	}
+	if m.Kernel.Packed != "" {
+		e.say("note: the kernel is unpacked, for boot loaders that cannot; in the image it is packed (%s)", m.Kernel.Packed)
+	}
 	for _, f := range m.Files {
 		e.say("%s: %s", f.Name, units.BytesSize(float64(f.Size)))
 	}

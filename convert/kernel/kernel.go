@@ -1,16 +1,12 @@
 package kernel
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/klauspost/compress/gzip"
 )
 
 // ErrNone is an image without any kernel.
@@ -120,24 +116,4 @@ func Choose(fsys fs.FS, version string) (Kernel, error) {
 		return Kernel{}, fmt.Errorf("the image has no kernel %q; it has %s", version, strings.Join(have, ", "))
 	}
 	return found[match], nil
-}
-
-// Copy writes a kernel that r reads as a boot loader for the architecture (a
-// GOARCH name) takes it: arm64 and riscv64 loaders want an Image, which
-// distributions ship compressed by gzip at times; all others decompress
-// themselves.
-func Copy(w io.Writer, r io.Reader, arch string) error {
-	in := bufio.NewReaderSize(r, 1<<20)
-	var src io.Reader = in
-	if magic, _ := in.Peek(2); string(magic) == "\x1f\x8b" && (arch == "arm64" || arch == "riscv64") {
-		plain, err := gzip.NewReader(in)
-		if err != nil {
-			return fmt.Errorf("decompressing the kernel: %w", err)
-		}
-		src = plain
-	}
-	if _, err := io.Copy(w, src); err != nil {
-		return fmt.Errorf("copying the kernel: %w", err)
-	}
-	return nil
 }

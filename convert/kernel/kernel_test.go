@@ -1,8 +1,6 @@
 package kernel_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"errors"
 	"io/fs"
 	"strings"
@@ -155,45 +153,5 @@ func TestChoose(t *testing.T) {
 	}
 	if _, err := kernel.Choose(files("etc/hosts"), "6.1"); !errors.Is(err, kernel.ErrNone) {
 		t.Errorf("without a kernel, one asked for: %v", err)
-	}
-}
-
-func TestCopy(t *testing.T) {
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	if _, err := z.Write([]byte("Image")); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	tests := []struct {
-		name, arch string
-		data       []byte
-		want, err  string
-	}{
-		{"bzImage", "amd64", []byte("MZ bzImage"), "MZ bzImage", ""},
-		{"Image", "arm64", []byte("MZ Image"), "MZ Image", ""},
-		{"Image.gz", "arm64", packed.Bytes(), "Image", ""},
-		{"Image.gz of riscv64", "riscv64", packed.Bytes(), "Image", ""},
-		{"gzip where the boot loader does it", "ppc64le", packed.Bytes(), packed.String(), ""},
-		{"short", "arm64", []byte("M"), "M", ""},
-		{"cut off", "arm64", packed.Bytes()[:packed.Len()-5], "", "copying the kernel: unexpected EOF"},
-		{"a damaged header", "arm64", []byte("\x1f\x8b\xff"), "", "decompressing the kernel: "},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			var b bytes.Buffer
-			err := kernel.Copy(&b, bytes.NewReader(tt.data), tt.arch)
-			if tt.err != "" {
-				if err == nil || !strings.HasPrefix(err.Error(), tt.err) {
-					t.Errorf("error %v, want %s", err, tt.err)
-				}
-				return
-			}
-			if err != nil || b.String() != tt.want {
-				t.Errorf("%q, %v, want %q", b.String(), err, tt.want)
-			}
-		})
 	}
 }

@@ -60,6 +60,7 @@ type Kernel struct {
 	Version string `json:"version"`
 	Path    string `json:"path"` // in the image
 	Modules string `json:"modules,omitempty"`
+	Packed  string `json:"packed,omitempty"` // how it is packed in the image, and is not here: gzip, zstd, zboot gzip, zboot zstd
 }
 
 // Memory is what a node needs, in bytes.
