@@ -65,9 +65,9 @@ vendor: ## bring vendor/ in line with go.mod, after a change of it
 	go mod tidy
 	go mod vendor
 
-demo: all ## recipe to login prompt: build, push, pull, convert, verify, boot
-	@hack/setup.sh demo
-	@hack/demo.sh
+demo: all ## recipe to login prompt: build, push, pull, convert, verify, boot; ARCH=arm64 for a node of another architecture
+	@hack/setup.sh demo $(ARCH)
+	@hack/demo.sh $(ARCH)
 
 clean: ## remove bin/ and what the demo and the tests keep
 	@hack/clean.sh

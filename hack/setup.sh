@@ -3,6 +3,7 @@
 # is apt-get root gets what is missing; anyone else is told the command that does it.
 #
 #   hack/setup.sh build|demo|test|bench|lint
+#   hack/setup.sh demo ARCH                  for nodes of another architecture
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,21 +16,42 @@ libc.a libc6-dev
 LIST
 }
 
+# machine is what uname -m says on the nodes that are booted.
+machine=$(uname -m)
+
 demo_needs() {
-  local machine
-  machine=$(uname -m)
   cat <<'LIST'
 mmdebstrap mmdebstrap
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 openssl openssl
 newuidmap uidmap
 LIST
+  if [ "$machine" != "$(uname -m)" ]; then
+    cat <<LIST
+qemu-$machine-static qemu-user-static
+arch-test arch-test
+LIST
+  fi
   case $machine in
   x86_64) echo "qemu-system-x86_64 qemu-system-x86" ;;
   aarch64) echo "qemu-system-aarch64 qemu-system-arm" ;;
   ppc64le) echo "qemu-system-ppc64 qemu-system-ppc" ;;
   riscv64) echo "qemu-system-riscv64 qemu-system-misc" ;;
   s390x) echo "qemu-system-s390x qemu-system-misc" ;;
+  esac
+}
+
+# machine_of is what uname -m says on a machine of an architecture.
+machine_of() {
+  case $1 in
+  amd64 | x86_64) echo x86_64 ;;
+  arm64 | aarch64) echo aarch64 ;;
+  ppc64le | ppc64el) echo ppc64le ;;
+  riscv64 | s390x) echo "$1" ;;
+  *)
+    echo "hack/setup.sh: no demo for the architecture $1; there is amd64, arm64, ppc64le, riscv64 and s390x" >&2
+    exit 2
+    ;;
   esac
 }
 
@@ -230,6 +252,9 @@ build | demo | test | bench | lint) ;;
   ;;
 esac
 
+if [ -n "${2:-}" ]; then
+  machine=$(machine_of "$2")
+fi
 mapfile -t packages < <({ build_needs && "${what}_needs"; } | missing)
 if [ "${#packages[@]}" -gt 0 ]; then
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

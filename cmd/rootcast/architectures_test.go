@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path"
@@ -9,8 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/rootcast/rootcast/build/apt"
 	"github.com/rootcast/rootcast/build/buildtest"
+	"github.com/rootcast/rootcast/convert/firststage"
 	"github.com/rootcast/rootcast/convert/netboot"
 )
 
@@ -32,8 +36,9 @@ func TestArchitectures(t *testing.T) {
 	n := &nodeTest{T: t, dir: t.TempDir()}
 	n.Cleanup(func() { n.rootcastAtEnd("rmi", "--all", "--force") })
 	n.buildIndex()
-	n.rootcast("convert", "--platform", "all", "--boot", "netroot", "--rootimgdir", filepath.Join(n.dir, "out"),
-		"--exlist", filepath.Join("testdata", "architectures", "exlist"), "--tls-verify=false", n.throughRegistry())
+	name := n.throughRegistry()
+	n.rootcast(append(convertArgs("all", filepath.Join(n.dir, "out")), name)...)
+	t.Run("natively", func(t *testing.T) { convertTrapped(t, n, name) })
 	t.Run("nodes", func(t *testing.T) { // all of them end before the image goes
 		for _, machine := range []string{"x86_64", "aarch64", "ppc64le"} {
 			t.Run(machine, func(t *testing.T) {
@@ -45,6 +50,59 @@ func TestArchitectures(t *testing.T) {
 }
 
 const threePlatforms = "linux/amd64,linux/arm64,linux/ppc64le"
+
+func convertArgs(platform, dir string) []string {
+	return []string{
+		"convert", "--platform", platform, "--boot", "netroot", "--rootimgdir", dir,
+		"--exlist", filepath.Join("testdata", "architectures", "exlist"), "--tls-verify=false",
+	}
+}
+
+// convertTrapped converts once more, from the registry, where programs of other
+// architectures are caught: none is started, and the files are the same.
+func convertTrapped(t *testing.T, n *nodeTest, name string) {
+	if ok, err := scriptCondition("binfmt"); !ok {
+		skip(t, fmt.Sprint("a user namespace has no binfmt_misc of its own here: ", err))
+	}
+	dir := t.TempDir()
+	caught := filepath.Join(dir, "caught")
+	trapped := func(program string, args ...string) []byte {
+		args = append([]string{"-Urm", "sh", "-eu", filepath.Join("testdata", "architectures", "trap.sh"), caught, program}, args...)
+		out, err := exec.CommandContext(t.Context(), "unshare", args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", program, err, out)
+		}
+		got, err := os.ReadFile(caught)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		return got
+	}
+	args := append([]string{"--root", filepath.Join(dir, "none")}, convertArgs("linux/arm64,linux/ppc64le", filepath.Join(dir, "out"))...)
+	args = append(args, "--no-cache", "docker://"+name)
+	if got := trapped("rootcast", args...); len(got) > 0 {
+		t.Errorf("convert started programs of other architectures:\n%s", got)
+	}
+	for _, machine := range []string{"aarch64", "ppc64le"} {
+		want, got := n.manifest(filepath.Join("out", machine)), (&nodeTest{T: t, dir: dir}).manifest(filepath.Join("out", machine))
+		if diff := cmp.Diff(want.Files, got.Files); diff != "" {
+			t.Errorf("%s (-before +in the trap):\n%s", machine, diff)
+		}
+	}
+	for _, arch := range []string{"arm64", "ppc64le"} { // what is started is caught
+		code, err := firststage.Program(arch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		program := filepath.Join(dir, "init-"+arch)
+		if err := os.WriteFile(program, code, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got := trapped(program); !strings.HasSuffix(string(got), program+"\n") {
+			t.Errorf("the trap caught %q of %s", got, program)
+		}
+	}
+}
 
 // buildIndex makes a base image for each architecture, and of the three one index.
 func (n *nodeTest) buildIndex() {
