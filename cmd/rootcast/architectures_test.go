@@ -169,10 +169,10 @@ func bootArchitecture(t *testing.T, n *nodeTest, machine string) {
 	g := startGuest(t, dir, m, "imgurl="+strings.Join(serveHTTP(t, dir, root), ","), nil)
 	g.await("login:")
 	g.send("root\n")
-	g.await("#")
+	g.await(":~# ")
 	g.send("export PS1= PS2=; stty -echo; dmesg -n 1; echo 'rea''dy'\n")
 	g.await("ready\n")
 	g.check(nodeCheck{"machine", "uname -m", "^" + machine + "$"})
-	g.check(nodeCheck{"root", "grep ' / ' /proc/mounts", "^tmpfs / tmpfs "})
+	g.check(nodeCheck{"root", "grep ' / ' /proc/mounts", `^\w+ / tmpfs `})
 	g.check(nodeCheck{"log", "grep -c 'rootcast: .*starting /' /run/rootcast/init.log", "^1$"})
 }
