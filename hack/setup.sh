@@ -85,6 +85,7 @@ mkfs.ext4 e2fsprogs
 losetup mount
 db_load db-util
 qemu-s390x-static qemu-user-static
+qemu-system-x86_64 qemu-system-x86
 qemu-system-aarch64 qemu-system-arm
 qemu-system-ppc64 qemu-system-ppc
 arch-test arch-test
@@ -284,5 +285,5 @@ if [ "$what" = bench ]; then
 fi
 if [ "$what" = test ] && [ "$(id -u)" = 0 ]; then
   # In a container it may not be permitted; the tests that need it say so.
-  bin/rootcast --quiet binfmt install arm64 ppc64le || true
+  bin/rootcast --quiet binfmt install amd64 arm64 ppc64le || true
 fi
