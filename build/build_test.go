@@ -224,7 +224,7 @@ func TestRemoveIndexMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	insecure := false
-	pushed, err := s.Push(t.Context(), reg.Addr+"/x:1", "", PushOptions{All: true, Registry: Registry{TLSVerify: &insecure}})
+	pushed, err := s.Push(t.Context(), reg.Addr+"/x:1", "", PushOptions{Registry: Registry{TLSVerify: &insecure}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,12 +66,16 @@ func (o PullOptions) system() (*types.SystemContext, error) {
 	if o.Platform == "" {
 		return sys, nil
 	}
-	if err := ValidatePlatform(o.Platform); err != nil {
-		return nil, err
+	return sys, choosePlatform(sys, o.Platform)
+}
+
+// choosePlatform has sys take the image for a platform out of an index.
+func choosePlatform(sys *types.SystemContext, platform string) (err error) {
+	if err := ValidatePlatform(platform); err != nil {
+		return err
 	}
-	var err error
-	sys.OSChoice, sys.ArchitectureChoice, sys.VariantChoice, err = parse.Platform(o.Platform)
-	return sys, err
+	sys.OSChoice, sys.ArchitectureChoice, sys.VariantChoice, err = parse.Platform(platform)
+	return err
 }
 
 // pullCandidates are the registry names that ref may mean, or the reference of

@@ -28,7 +28,7 @@ import (
 // gzip, which every registry and client reads.
 type PushOptions struct {
 	Registry         Registry
-	All              bool   // of an index every image, not the host's platform alone
+	Platform         string // OS/ARCH[/VARIANT]: of an index this image alone; "": all of it
 	Compress         string // gzip, zstd or zstd:chunked
 	CompressionLevel *int
 	ForceCompression *bool     // send layers anew that are there in another compression; nil: where Compress is set
@@ -90,6 +90,9 @@ func (s *Store) push(ctx context.Context, img *libimage.Image, dest types.ImageR
 	}
 	undo := newDestination(dest)
 	bytes, err := t.copy(ctx, dest, src, opts)
+	if err != nil && strings.Contains(err.Error(), "does not support copying multiple images") {
+		err = fmt.Errorf("this is an index of several images, and %s: takes one: name its --platform", dest.Transport().Name())
+	}
 	if err != nil {
 		undo()
 		return Result{}, err
@@ -163,26 +166,42 @@ func pushDestination(dest, name string, img *libimage.Image) (types.ImageReferen
 	return ref, nil
 }
 
-// pushSource is img to read from: with all images of an index, or the one for
-// the host.
+// pushSource is img to read from: all images of an index, or the one for a platform.
 func (s *Store) pushSource(ctx context.Context, img *libimage.Image, o PushOptions, opts *copy.Options) (types.ImageReference, error) {
 	isList, err := img.IsManifestList(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if !isList {
+		if err := s.checkPlatform(ctx, img, o.Platform); err != nil {
+			return nil, err
+		}
 		return istorage.Transport.NewStoreReference(s.store, nil, img.ID())
 	}
 	_, list, err := manifests.LoadFromImage(s.store, img.ID())
 	if err != nil {
 		return nil, err
 	}
-	if o.All {
-		opts.ImageListSelection = copy.CopyAllImages
-	} else if o.Progress != nil && len(list.Instances()) > 1 {
-		fmt.Fprintf(o.Progress, "this is an index of %d images; only the host's platform is pushed (--all pushes all)\n", len(list.Instances()))
+	opts.ImageListSelection = copy.CopyAllImages
+	if o.Platform != "" {
+		opts.ImageListSelection = copy.CopySystemImage
+		if err := choosePlatform(opts.SourceCtx, o.Platform); err != nil {
+			return nil, err
+		}
 	}
 	return list.Reference(s.store, opts.ImageListSelection, nil)
+}
+
+// checkPlatform tells whether an image that is no index is for a platform ("": any).
+func (s *Store) checkPlatform(ctx context.Context, img *libimage.Image, platform string) error {
+	if platform == "" {
+		return nil
+	}
+	is, err := s.platform(ctx, img)
+	if err == nil && !samePlatform(is, platform) {
+		err = fmt.Errorf("the image is for %s, not for %s", is, platform)
+	}
+	return err
 }
 
 func (o PushOptions) copyOptions(dest types.ImageReference, img *libimage.Image) (*copy.Options, error) {

@@ -133,7 +133,7 @@ func mainSuite(t *testing.T) string {
 func (n *nodeTest) throughRegistry() string {
 	r := buildtest.NewRegistry(buildtest.Faults{})
 	n.Cleanup(r.Close)
-	pushed := n.rootcast("push", "--all", "--tls-verify=false", "localhost/node:1", r.Addr+"/hpc/node:1")
+	pushed := n.rootcast("push", "--tls-verify=false", "localhost/node:1", r.Addr+"/hpc/node:1")
 	_, digest, _ := strings.Cut(pushed, "@")
 	n.rootcast("rmi", "--all", "--force")
 	name := r.Addr + "/hpc/node@" + digest

@@ -130,7 +130,6 @@ func (c *buildCommand) pushTags(ctx context.Context, store *build.Store, r build
 		c.say("pushing %s", tag)
 		pushed, err := store.Push(ctx, tag, "", build.PushOptions{
 			Registry: r.Registry,
-			All:      len(r.Platforms) > 1,
 			Retry:    r.Retry,
 			Progress: c.reportWriter(),
 			TempDir:  r.TempDir,

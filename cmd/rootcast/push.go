@@ -11,12 +11,14 @@ import (
 )
 
 const pushDescription = `Copies an image of the local store to a registry, or to a file, and prints its
-name with its digest. Without DESTINATION the image's own name says where to.
+name with its digest. Without DESTINATION the image's own name says where to. An
+index goes with all of its images.
 
    rootcast push registry.example/compute:1
    rootcast push localhost/compute:1 registry.example/compute:1
-   rootcast push --all --compress zstd:chunked localhost/compute:1 registry.example/compute:1
-   rootcast push localhost/compute:1 oci-archive:compute.tar`
+   rootcast push --compress zstd:chunked localhost/compute:1 registry.example/compute:1
+   rootcast push localhost/compute:1 oci-archive:compute.tar
+   rootcast push --platform linux/arm64 localhost/compute:1 docker-archive:arm64.tar`
 
 type pushCommand struct {
 	*env
@@ -36,7 +38,7 @@ func newPushCommand(e *env) *cli.Command {
 		ArgsUsage:   "IMAGE [DESTINATION]",
 		Description: pushDescription,
 		Flags: append([]cli.Flag{
-			&cli.BoolFlag{Name: "all", Usage: "of an index push every image, not the host's platform alone", Destination: &o.All, DisableDefaultText: true},
+			&cli.StringFlag{Name: "platform", Usage: "of an index push the image for `OS/ARCH[/VARIANT]` alone", Destination: &o.Platform, DefaultText: "all of the index"},
 			&cli.StringFlag{Name: "compress", Usage: "compress layers with `CODEC`: gzip, zstd or zstd:chunked", Destination: &o.Compress, DefaultText: "gzip"},
 			&cli.IntFlag{Name: "compression-level", Usage: "`LEVEL` of the codec", Destination: &c.level, Value: -1, DefaultText: "the codec's own"},
 			&cli.GenericFlag{Name: "force-compression", Usage: "send layers again that the registry has in another compression", Value: &c.force, DefaultText: "true with --compress"},
@@ -75,6 +77,11 @@ func (c *pushCommand) fill() (build.PushOptions, error) {
 	var err error
 	if o.Registry, err = c.registry(); err != nil {
 		return o, err
+	}
+	if o.Platform != "" {
+		if err := asUsage("push: ", build.ValidatePlatform(o.Platform)); err != nil {
+			return o, err
+		}
 	}
 	if o.Compress != "" && !slices.Contains([]string{"gzip", "zstd", "zstd:chunked"}, o.Compress) {
 		return o, usageErrorf("push: --compress %q is none of gzip, zstd, zstd:chunked", o.Compress)
