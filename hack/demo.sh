@@ -136,6 +136,6 @@ Try next:
       the same node with its console here; log in as root, password $password
   bin/rootcast inspect --root $demo/store $pinned
       what a node gets of the image
-  edit recipes/debian12/compute/Containerfile and run make demo again
+  edit recipes/debian12/compute/Containerfile and run make demo${arch:+ ARCH=$arch} again
   README.md, "Step by step", for your own registry and nodes
 END

@@ -61,7 +61,7 @@ func (p Probe) Choose(ctx context.Context, m Machine) (Verdict, error) {
 		return Verdict{}, err
 	}
 	if a.name != runtime.GOARCH {
-		return Verdict{TCG, fmt.Sprintf("a %s guest on a %s host", a.name, runtime.GOARCH)}, nil
+		return Verdict{TCG, fmt.Sprintf("the guest is %s, the host %s", a.name, runtime.GOARCH)}, nil
 	}
 	if err := openable(p.Device); err != nil {
 		return Verdict{TCG, err.Error()}, nil //nolint:nilerr // the reason, not a failure

@@ -68,7 +68,7 @@ func TestProbeNeedsNoGuest(t *testing.T) {
 		want Verdict
 	}{
 		{"no device", Probe{Device: absent}, m, Verdict{TCG, "this host has no " + absent}},
-		{"another architecture", Probe{Device: device(t)}, foreign, Verdict{TCG, "a " + other + " guest on a " + runtime.GOARCH + " host"}},
+		{"another architecture", Probe{Device: device(t)}, foreign, Verdict{TCG, "the guest is " + other + ", the host " + runtime.GOARCH}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
