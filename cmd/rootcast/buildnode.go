@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
@@ -45,9 +43,6 @@ func (c *buildNodeCommand) run(ctx context.Context, _ []string) error {
 	if f, ok := c.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return usageErrorf("build-node is started by rootcast build --node, with a request on standard input; see rootcast build-node --help")
 	}
-	// A connection that is gone is an error, after which there is something to
-	// clean up. To ignore the signal would make RUN steps ignore it too.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	store, err := c.openStore()
 	if err != nil {
 		return remote.WriteAnswer(c.stdout, "", err)

@@ -41,15 +41,18 @@ func main() {
 func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	// A pipe or a connection whose other end is gone is an error, after which there
+	// is something to clean up. To ignore the signal would make RUN steps ignore it too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	e := &env{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	err := newApp(e).RunContext(ctx, args)
 	if cerr := e.close(); err == nil {
 		err = cerr
 	}
 	code := exitCode(ctx, err)
-	switch code {
-	case 0:
-	case exitInterrupted:
+	switch {
+	case code == 0 || nobodyReads(err):
+	case code == exitInterrupted:
 		fmt.Fprintln(os.Stderr, "rootcast: interrupted")
 	default:
 		fmt.Fprintln(os.Stderr, "rootcast: "+oneLine(err))
