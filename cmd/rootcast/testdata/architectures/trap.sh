@@ -1,3 +1,4 @@
+#!/bin/sh
 # Runs COMMAND where a program of arm64 or ppc64le that is started is not run, by
 # whatever handler the machine has, but written down in CAUGHT. The handlers of
 # binfmt_misc are this user namespace's own.
@@ -6,6 +7,7 @@
 caught=$1
 shift
 mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+# shellcheck disable=SC2016 # $1 is of the script that is written
 printf '#!/bin/sh\necho "$1" >>"%s"\n' "$caught" >"$caught.sh"
 chmod 0755 "$caught.sh"
 # The head of a program: 64 bits, least byte first, executable or shared, the machine.
