@@ -139,9 +139,9 @@ func (c *converter) packFirstStage(ctx context.Context, tree *rootfs.Tree) ([]by
 	for _, in := range tree.All() {
 		size += in.Size
 	}
-	var out bytes.Buffer
-	out.Grow(int(size)) // most of it is compressed already
-	_, err = pack.Archive(ctx, &out, tree, pack.Options{Method: pack.CPIO, Codec: codec, Jobs: c.o.Jobs, Epoch: c.manifest.Epoch, Cache: c.o.Cache})
+	// Most of it is compressed already. Grow would clear all of that memory first.
+	out := bytes.NewBuffer(make([]byte, 0, size))
+	_, err = pack.Archive(ctx, out, tree, pack.Options{Method: pack.CPIO, Codec: codec, Jobs: c.o.Jobs, Epoch: c.manifest.Epoch, Cache: c.o.Cache})
 	return pad(out.Bytes()), err
 }
 

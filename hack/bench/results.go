@@ -43,10 +43,11 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"Converting and building", 1, 9, "rootcast also hashes, fsyncs and publishes what it makes, which the other tools do not."},
-		{"The node", 10, 12, "What takes many minutes ran once. The times of row 12 are the guest's own, in QEMU without KVM, where each " +
+		{"The node", 10, 12, "The times of row 12 are the guest's own, in QEMU without KVM, where each " +
 			"instruction takes a nanosecond (`-icount shift=0`) on one processor: a processor of today does several in that time; " +
 			"the design asks for less than 3 s with KVM."},
-		{"Other architectures", 13, 13, "Each side ran once, for most of its minutes pass in the emulator."},
+		{"An initrd of another architecture", 13, 13, "mkinitramfs takes so many minutes in the emulator that it ran once."},
+		{"An image of another architecture", 14, 14, "Each side ran once, for most of its minutes pass in the emulator."},
 	}
 }
 
