@@ -138,19 +138,17 @@ type bootstrapPlan struct {
 
 // plans are those of all platforms.
 func (b Bootstrap) plans() ([]*bootstrapPlan, error) {
-	if len(b.Platforms) < 2 {
-		platform := ""
-		if len(b.Platforms) == 1 {
-			platform = b.Platforms[0]
-		}
-		p, err := b.plan(platform)
-		return []*bootstrapPlan{p}, err
+	platforms := b.Platforms
+	if len(platforms) == 0 {
+		platforms = []string{""}
 	}
 	var list []*bootstrapPlan
 	var mu sync.Mutex
-	for _, platform := range b.Platforms {
+	for _, platform := range platforms {
 		one := b
-		one.Tags, one.Output = nil, newTagged(&mu, b.Output, platform)
+		if len(platforms) > 1 {
+			one.Tags, one.Output = nil, newTagged(&mu, b.Output, platform)
+		}
 		p, err := one.plan(platform)
 		if err != nil {
 			return nil, err

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/containers/buildah/define"
-	"github.com/containers/buildah/pkg/parse"
 	"go.podman.io/common/pkg/config"
 	"go.podman.io/image/v5/types"
 	"golang.org/x/sys/unix"
@@ -91,7 +90,7 @@ func (r Recipe) buildahOptions(ctx context.Context, w *workspace, contextDir str
 	}, nil
 }
 
-// systemContext says where base images come from and for which platform.
+// systemContext says where base images come from.
 func (r Recipe) systemContext(w *workspace) *types.SystemContext {
 	sys := r.Registry.SystemContext()
 	sys.BigFilesTemporaryDir = w.tmp
@@ -135,16 +134,4 @@ func ownLimits() []string {
 		}
 	}
 	return limits
-}
-
-func parsePlatforms(names []string) ([]struct{ OS, Arch, Variant string }, error) {
-	var list []struct{ OS, Arch, Variant string }
-	for _, name := range names {
-		goos, arch, variant, err := parse.Platform(name)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, struct{ OS, Arch, Variant string }{goos, arch, variant})
-	}
-	return list, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/containers/buildah/define"
 	"github.com/containers/buildah/imagebuildah"
+	"github.com/containers/buildah/pkg/parse"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 )
@@ -33,13 +34,11 @@ func (p *plan) newJob(platform string, log *buildLog) (*job, error) {
 	if platform == "" {
 		return j, nil
 	}
-	var err error
-	if o.Platforms, err = parsePlatforms([]string{platform}); err != nil {
+	goos, arch, variant, err := parse.Platform(platform)
+	if err != nil {
 		return nil, err
 	}
-	sys := *o.SystemContext
-	sys.OSChoice, sys.ArchitectureChoice, sys.VariantChoice = o.Platforms[0].OS, o.Platforms[0].Arch, o.Platforms[0].Variant
-	o.SystemContext = &sys
+	o.Platforms = []struct{ OS, Arch, Variant string }{{goos, arch, variant}} // by which the library chooses base images, too
 	return j, nil
 }
 

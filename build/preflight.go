@@ -14,17 +14,19 @@ import (
 )
 
 // preflight finds before the first step that this machine cannot run the programs
-// of a platform that RUN steps call: check tells, as [checkRuns] does. What cannot be read beforehand, as a recipe
-// by URL or a stage that an argument names, is left to the attempt.
+// of a platform that RUN steps call: check tells, as [checkRuns] does. What cannot be
+// read beforehand, as a recipe by URL or a stage that an argument names, is left to
+// the attempt.
 func (p *plan) preflight(ctx context.Context, jobs []*job, target string, check func(context.Context, string) error) error {
 	var problems []string
 	var first error
 	checked := map[string]bool{}
+	stages := p.stages()
 	for _, j := range jobs {
 		if j.node != nil {
 			continue // which finds it itself
 		}
-		for _, step := range runSteps(p.stages(), target, j.platform) {
+		for _, step := range runSteps(stages, target, j.platform) {
 			if checked[step.platform] {
 				continue
 			}

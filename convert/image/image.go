@@ -95,19 +95,28 @@ func (img *Image) Close() error {
 	return errors.Join(errs...)
 }
 
-// Open fetches the image that ref names with its transport: docker://, oci:,
-// oci-archive:, docker-archive:, dir: or containers-storage:.
-func Open(ctx context.Context, ref string, o Options) (*Image, error) {
+// locate reads ref and fills in what the options leave open.
+func (o Options) locate(ref string) (types.ImageReference, Options, error) {
 	o, err := o.withDefaults()
 	if err != nil {
-		return nil, err
+		return nil, o, err
 	}
 	r, err := alltransports.ParseImageName(ref)
 	if err != nil {
-		return nil, fmt.Errorf("opening image %s: %w", ref, err)
+		return nil, o, fmt.Errorf("opening image %s: %w", ref, err)
 	}
 	if o.Name == "" {
 		o.Name = displayName(r)
+	}
+	return r, o, nil
+}
+
+// Open fetches the image that ref names with its transport: docker://, oci:,
+// oci-archive:, docker-archive:, dir: or containers-storage:.
+func Open(ctx context.Context, ref string, o Options) (*Image, error) {
+	r, o, err := o.locate(ref)
+	if err != nil {
+		return nil, err
 	}
 	img, err := open(ctx, r, o)
 	if err != nil {

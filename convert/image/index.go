@@ -11,23 +11,15 @@ import (
 	"go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/manifest"
 	istorage "go.podman.io/image/v5/storage"
-	"go.podman.io/image/v5/transports/alltransports"
 	"go.podman.io/image/v5/types"
 )
 
 // Platforms lists what nodes can be made of ref for: the Linux platforms of an
 // index in its order, each once, or that of the one image that ref is.
 func Platforms(ctx context.Context, ref string, o Options) ([]string, error) {
-	o, err := o.withDefaults()
+	r, o, err := o.locate(ref)
 	if err != nil {
 		return nil, err
-	}
-	r, err := alltransports.ParseImageName(ref)
-	if err != nil {
-		return nil, fmt.Errorf("opening image %s: %w", ref, err)
-	}
-	if o.Name == "" {
-		o.Name = displayName(r)
 	}
 	var list []string
 	err = again(ctx, r, func() (err error) {

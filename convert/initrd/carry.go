@@ -69,27 +69,32 @@ func (b *builder) carry(ctx context.Context, modules []kmod.Module) ([]string, e
 
 // module returns the plain bytes of a module, which may lie in buf.
 func (b *builder) module(name string, buf *[]byte) ([]byte, error) {
-	found, err := b.stat(name)
-	if err != nil {
+	var err error
+	if _, *buf, err = b.content(name, *buf); err != nil {
 		return nil, err
 	}
-	*buf = slices.Grow((*buf)[:0], int(found.Size))[:found.Size]
-	if err := found.ReadFull(*buf); err != nil {
-		return nil, fmt.Errorf("reading /%s: %w", name, err)
-	}
 	return kmod.Decompress(name, *buf)
+}
+
+// content returns a file of the image and its bytes, in buf where that has the room.
+func (b *builder) content(name string, buf []byte) (*rootfs.Inode, []byte, error) {
+	found, err := b.stat(name)
+	if err != nil {
+		return nil, buf, err
+	}
+	buf = slices.Grow(buf[:0], int(found.Size))[:found.Size]
+	if err := found.ReadFull(buf); err != nil {
+		return nil, buf, fmt.Errorf("reading /%s: %w", name, err)
+	}
+	return found, buf, nil
 }
 
 // read returns a file of the image as the initrd has it, decompressed and root's
 // with the permissions, and its bytes.
 func (b *builder) read(name string, mode uint32) (*rootfs.Inode, []byte, error) {
-	found, err := b.stat(name)
+	found, packed, err := b.content(name, nil)
 	if err != nil {
 		return nil, nil, err
-	}
-	packed := make([]byte, found.Size)
-	if err := found.ReadFull(packed); err != nil {
-		return nil, nil, fmt.Errorf("reading /%s: %w", name, err)
 	}
 	if plainName(name) == name {
 		in := *found
