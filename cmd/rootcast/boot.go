@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,10 @@ emulation, which runs nodes of every architecture.`
 const (
 	expectTimeout = 10 * time.Minute
 	lastLines     = 20
-	maxCPUs       = 4 // by default; more bring no node to its login prompt sooner
+	// By default; more bring no node to its login prompt sooner. An emulated one
+	// has one: QEMU's emulation by several threads, on a host that is busy besides,
+	// has been seen to corrupt a guest's memory.
+	maxCPUs, emulatedCPUs = 4, 1
 )
 
 // bootCmd is what the flags of rootcast boot fill.
@@ -65,10 +69,10 @@ func newBootCommand(e *env) *cli.Command {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "arch", Usage: "boot an image of `ARCH`: " + strings.Join(qemu.Architectures(), ", ") + " (default: what there is)", Destination: &c.arch},
 		&cli.StringFlag{Name: "memory", Aliases: []string{"m"}, Usage: "`SIZE` such as 4G; a bare number is in MiB (default: what the node needs, at least 1G)", Destination: &c.memory},
-		&cli.IntFlag{Name: "cpus", Usage: "`N` processors (default: the host's, at most 4)", Destination: &c.cpus},
+		&cli.IntFlag{Name: "cpus", Usage: "`N` processors", DefaultText: "the host's, at most 4; 1 by software emulation", Destination: &c.cpus},
 		&cli.StringFlag{Name: "append", Usage: "kernel `ARGUMENTS` after the node's own", Destination: &c.append},
 		&cli.StringFlag{Name: "expect", Usage: "wait for `TEXT` on the console instead of showing it to a person", Destination: &c.expect},
-		&cli.DurationFlag{Name: "timeout", Usage: "stop the machine after `TIME` (default: 10m with --expect, else never)", Destination: &c.timeout},
+		&cli.DurationFlag{Name: "timeout", Usage: "stop the machine after `TIME`", DefaultText: "10m with --expect, else never", Destination: &c.timeout},
 		&cli.IntFlag{Name: "ssh-port", Usage: "let `PORT` of 127.0.0.1 lead to the node's port 22", Destination: &c.sshPort},
 		&cli.StringFlag{Name: "network", Usage: "`KIND`: isolated, or user to let the node reach this host and beyond", DefaultText: "isolated; user for netroot, whose root this host serves", Destination: &c.network},
 		&cli.StringFlag{Name: "accel", Usage: "run the node by `KIND`: auto, kvm or tcg (software emulation)", Value: "auto", Destination: &c.accel},
@@ -119,9 +123,6 @@ func (c *bootCmd) run(ctx context.Context, args []string) (err error) {
 // machine is what the flags alone say, checked before any work is done.
 func (c *bootCmd) machine(ctx context.Context) (qemu.Machine, error) {
 	m := qemu.Machine{CPUs: c.cpus, SSHPort: c.sshPort, Network: qemu.Network(c.network), CommandLine: c.append}
-	if m.CPUs == 0 {
-		m.CPUs = min(runtime.NumCPU(), maxCPUs)
-	}
 	if c.arch != "" {
 		name, err := qemu.ArchName(c.arch)
 		if err != nil {
@@ -269,12 +270,17 @@ func (c *bootCmd) accelerate(ctx context.Context, m *qemu.Machine) error {
 		}
 	}
 	m.Accel = verdict.Accel
-	how := "KVM"
+	how, cpus := "KVM", min(runtime.NumCPU(), maxCPUs)
 	if m.Accel == qemu.TCG {
-		how = "software emulation"
+		how, cpus = "software emulation", emulatedCPUs
 	}
-	c.e.say("booting %s with %d CPUs and %s of memory by %s: %s",
-		m.Arch, m.CPUs, units.BytesSize(float64(m.Memory)*units.MiB), how, verdict.Reason)
+	m.CPUs = cmp.Or(m.CPUs, cpus)
+	processors := "1 CPU"
+	if m.CPUs > 1 {
+		processors = fmt.Sprintf("%d CPUs", m.CPUs)
+	}
+	c.e.say("booting %s with %s and %s of memory by %s: %s",
+		m.Arch, processors, units.BytesSize(float64(m.Memory)*units.MiB), how, verdict.Reason)
 	return nil
 }
 

@@ -84,7 +84,7 @@ func TestBootExpect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, stderr, code, err := rootcastBoot(t.Context(), "--accel", "tcg", "--cpus", "2", "--expect", "node login:", "--append", "fake=login", dir)
+	stdout, stderr, code, err := rootcastBoot(t.Context(), "--accel", "tcg", "--expect", "node login:", "--append", "fake=login", dir)
 	if err != nil || code != 0 {
 		t.Fatalf("exit code %d: %v\n%s", code, err, stderr)
 	}
@@ -92,7 +92,7 @@ func TestBootExpect(t *testing.T) {
 		t.Errorf("stdout is for a result, and holds %q", stdout)
 	}
 	for _, want := range []string{
-		"booting amd64 with 2 CPUs and 1.25GiB of memory by software emulation: as --accel says\n",
+		"booting amd64 with 1 CPU and 1.25GiB of memory by software emulation: as --accel says\n",
 		"\nqemu: 1280M\n",
 		"\nqemu: " + filepath.Join(version, "kernel") + "\n",
 		"\nqemu: " + filepath.Join(version, "ramdisk.img") + "\n",

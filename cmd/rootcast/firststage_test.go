@@ -202,7 +202,7 @@ func startGuest(t *testing.T, dir string, m *netboot.Manifest, line string, chan
 	var err error
 	machine := qemu.Machine{
 		Arch: strings.Split(m.Platform, "/")[1], Kernel: filepath.Join(dir, netboot.KernelName), Initrd: filepath.Join(dir, initrd),
-		CommandLine: m.Arguments + " " + line, Memory: qemu.MemoryFor(m.Memory.Peak), CPUs: 2, Network: qemu.User,
+		CommandLine: m.Arguments + " " + line, Memory: qemu.MemoryFor(m.Memory.Peak), Network: qemu.User,
 	}
 	if change != nil {
 		change(t, &machine)

@@ -194,7 +194,7 @@ func (n *nodeTest) boot() {
 	var console lockedBuffer
 	s, err := qemu.Start(n.Context(), qemu.Machine{
 		Arch: "amd64", Kernel: filepath.Join(out, netboot.KernelName), Initrd: filepath.Join(out, netboot.RamdiskName),
-		CommandLine: m.Arguments, Memory: qemu.MemoryFor(m.Memory.Peak), CPUs: 2,
+		CommandLine: m.Arguments, Memory: qemu.MemoryFor(m.Memory.Peak),
 	}, qemu.Options{Output: &console})
 	if err != nil {
 		n.Fatal(err)

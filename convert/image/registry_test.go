@@ -144,7 +144,7 @@ func TestOpenBadRegistry(t *testing.T) {
 			t.Parallel() // some are tried again after a pause
 			ready := false
 			host := serve(t, func(w http.ResponseWriter, r *http.Request) bool { return ready && tt.filter(w, r) })
-			push(t, host, f)
+			push(t, host, newFixture(t, "gzip")) // one of its own: f again, byte for byte
 			ready = true
 			_, err := open(t, "docker://"+host+"/test:1", image.Options{System: plainHTTP(t)})
 			checkError(t, err, "reading image "+host+"/test:1: ")
