@@ -23,7 +23,7 @@ NODE_ARCHS := amd64 arm64 ppc64le riscv64 s390x
 INITS := $(NODE_ARCHS:%=convert/firststage/bin/rootcast-init-%.gz)
 INIT_SOURCES := $(shell find cmd/rootcast-init $(addprefix convert/,node kmod extract xattrs statelite initrd/unxz) -name '*.go' ! -name '*_test.go') go.mod vendor/modules.txt
 
-.PHONY: all install test lint fuzz bench microbench vendor demo clean help
+.PHONY: all install install-xcat-names test lint fuzz bench microbench vendor demo clean help
 
 all: ## build bin/rootcast, one static file
 	@hack/setup.sh build
@@ -40,6 +40,9 @@ convert/firststage/bin/rootcast-init-%.gz: $(INIT_SOURCES)
 install: ## install bin/rootcast below DESTDIR and PREFIX (/usr/local)
 	@test -x bin/rootcast || $(MAKE) all
 	install -D -m 0755 bin/rootcast '$(DESTDIR)$(PREFIX)/bin/rootcast'
+
+install-xcat-names: ## install links by which rootcast answers to lsdef, mkdef, chdef and rmdef
+	for name in lsdef mkdef chdef rmdef; do ln -sfn rootcast '$(DESTDIR)$(PREFIX)'/bin/$$name || exit; done
 
 test: all ## run all tests
 	@hack/setup.sh test
@@ -73,4 +76,4 @@ clean: ## remove bin/ and what the demo and the tests keep
 	@hack/clean.sh
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 19
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 28

@@ -73,6 +73,11 @@ func commands(e *env) []*cli.Command {
 		newDiffCommand(e),
 		newBootCommand(e),
 		newBinfmtCommand(e),
+		newOsimageCommand(e),
+		newLsdefCommand(e),
+		newMkdefCommand(e),
+		newChdefCommand(e),
+		newRmdefCommand(e),
 		newVersionCommand(e),
 	}
 	completeCommands(e, list)

@@ -45,7 +45,7 @@ func Main(args []string) int {
 	// is something to clean up. To ignore the signal would make RUN steps ignore it too.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	e := &env{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
-	err := newApp(e).RunContext(ctx, args)
+	err := newApp(e).RunContext(ctx, byLink(args))
 	if cerr := e.close(); err == nil {
 		err = cerr
 	}

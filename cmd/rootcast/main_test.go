@@ -29,11 +29,15 @@ func TestMain(m *testing.M) {
 		return
 	}
 	rootcast := func() { os.Exit(Main(os.Args)) }
-	testscript.Main(m, map[string]func(){
+	names := map[string]func(){
 		"rootcast": rootcast,
 		// The name under which an ordinary user's process starts itself again.
 		"rootcast-in-a-user-namespace": rootcast,
-	})
+	}
+	for _, name := range xcatNames() {
+		names[name] = rootcast
+	}
+	testscript.Main(m, names)
 }
 
 var updateScripts = flag.Bool("update", false, "rewrite the expected output in testdata/script")

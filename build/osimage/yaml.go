@@ -1,0 +1,252 @@
+package osimage
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// extension is what a definition's file is called behind the image's name.
+const extension = ".yaml"
+
+// Parse reads the definition that the file path holds: one mapping of attributes
+// to text, or to lists of it. The error is Problems: every mistake, with its line.
+func Parse(path string, text []byte) (*Definition, error) {
+	d := &Definition{
+		Name: strings.TrimSuffix(filepath.Base(path), extension), Path: path,
+		values: map[string]string{}, lines: map[string]int{},
+	}
+	root, err := document(text)
+	if err != nil {
+		return nil, Problems{{path, yamlLine(err), yamlText(err)}}
+	}
+	if root == nil {
+		return d, nil
+	}
+	if root.Kind != yaml.MappingNode {
+		return nil, Problems{{path, root.Line, "an osimage is written as lines of ATTRIBUTE: VALUE"}}
+	}
+	d.text = root
+	var problems Problems
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		if err := d.add(root.Content[i], root.Content[i+1]); err != nil {
+			problems = append(problems, Problem{path, root.Content[i].Line, err.Error()})
+		}
+	}
+	return d, problems.err()
+}
+
+// document is the only one in text, nil if there is none.
+func document(text []byte) (*yaml.Node, error) {
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	var doc, more yaml.Node
+	err := dec.Decode(&doc)
+	if errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if root := doc.Content[0]; root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+		return nil, nil // comments alone
+	}
+	switch err := dec.Decode(&more); {
+	case err == nil:
+		return nil, fmt.Errorf("line %d: a file holds one osimage, and here begins another", max(1, more.Line))
+	case !errors.Is(err, io.EOF):
+		return nil, err
+	}
+	return doc.Content[0], nil
+}
+
+// add takes one attribute.
+func (d *Definition) add(key, value *yaml.Node) error {
+	name := key.Value
+	if key.Kind != yaml.ScalarNode {
+		return errors.New("an attribute's name is a word")
+	}
+	if first, ok := d.lines[name]; ok {
+		return fmt.Errorf("%s is set already in line %d", name, first)
+	}
+	d.lines[name] = key.Line
+	text, err := valueOf(name, value)
+	if err != nil {
+		return err
+	}
+	err = d.Set(name, text, filepath.Dir(d.Path))
+	var unknown *AttributeError
+	if errors.As(err, &unknown) {
+		if near := NearestAttribute(name); near != "" {
+			return fmt.Errorf("%w Did you mean %s?", err, near)
+		}
+	}
+	return err
+}
+
+// valueOf is a value as one text: a list's items have commas between them.
+func valueOf(name string, value *yaml.Node) (string, error) {
+	switch value.Kind {
+	case yaml.ScalarNode:
+		if value.Tag == "!!null" {
+			return "", nil
+		}
+		return value.Value, nil
+	case yaml.SequenceNode:
+		if a, ok := FindAttribute(name); ok && (a.Kind == Text || a.Kind == Word) {
+			return "", fmt.Errorf("%s takes one value, not a list", name)
+		}
+		var items []string
+		for _, item := range value.Content {
+			if item.Kind != yaml.ScalarNode || strings.Contains(item.Value, ",") {
+				return "", fmt.Errorf("line %d: an item of %s is a text without a comma", item.Line, name)
+			}
+			items = append(items, item.Value)
+		}
+		return strings.Join(items, ","), nil
+	case yaml.DocumentNode, yaml.MappingNode, yaml.AliasNode:
+	}
+	return "", fmt.Errorf("the value of %s is neither a text nor a list of them", name)
+}
+
+// NearestAttribute is what was meant by a name that no attribute has, "" if none
+// is near.
+func NearestAttribute(name string) string {
+	best, least := "", 3 // two letters may be wrong
+	for _, a := range Attributes() {
+		if n := distance(name, a.Name); n < least {
+			best, least = a.Name, n
+		}
+	}
+	if best == name {
+		return ""
+	}
+	return best
+}
+
+// distance is Levenshtein's, with bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		above := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := above
+			if a[i] != b[j] {
+				cost = 1 + min(above, row[j], row[j+1])
+			}
+			above, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
+
+// yamlLine is the line that the library's error names, 0 if none.
+func yamlLine(err error) (line int) {
+	_, rest, ok := strings.Cut(err.Error(), "line ")
+	if ok {
+		_, _ = fmt.Sscanf(rest, "%d", &line)
+	}
+	return line
+}
+
+func yamlText(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if strings.HasPrefix(text, "line ") {
+		if _, rest, ok := strings.Cut(text, ": "); ok {
+			text = rest
+		}
+	}
+	return strings.ReplaceAll(text, "\n", "; ")
+}
+
+// Encode returns d as the text of a file in the directory dir: lists of several
+// items by the line, paths below dir relative to it. What has not changed since d
+// was read stays as it was, with its comments and in its order; what is new
+// follows, sorted.
+func (d *Definition) Encode(dir string) ([]byte, error) {
+	root := &yaml.Node{Kind: yaml.MappingNode}
+	written := map[string]bool{}
+	if d.text != nil && dir == filepath.Dir(d.Path) {
+		root.HeadComment, root.FootComment = d.text.HeadComment, d.text.FootComment
+		for i := 0; i+1 < len(d.text.Content); i += 2 {
+			key, value := d.text.Content[i], d.text.Content[i+1]
+			if d.values[key.Value] == "" {
+				continue
+			}
+			written[key.Value] = true
+			root.Content = append(root.Content, key, d.valueNode(dir, key.Value, value))
+		}
+	}
+	for _, name := range d.Attributes() {
+		if !written[name] {
+			root.Content = append(root.Content, scalar(name), d.valueNode(dir, name, nil))
+		}
+	}
+	if len(root.Content) == 0 {
+		return nil, nil
+	}
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(root); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), enc.Close()
+}
+
+// valueNode is how an attribute is written in a file of dir: as before, if before
+// says the same.
+func (d *Definition) valueNode(dir, name string, before *yaml.Node) *yaml.Node {
+	a, _ := FindAttribute(name)
+	if before != nil {
+		was := &Definition{}
+		if text, err := valueOf(name, before); err == nil && was.Set(name, text, dir) == nil && was.Get(name) == d.Get(name) {
+			return before
+		}
+	}
+	n := newValue(a, a.mapPaths(d.values[name], func(path string) string { return relative(dir, path) }))
+	if before != nil {
+		n.HeadComment, n.LineComment, n.FootComment = before.HeadComment, before.LineComment, before.FootComment
+	}
+	return n
+}
+
+// relative is path as seen from dir where it lies below it.
+func relative(dir, path string) string {
+	rel, err := filepath.Rel(dir, path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return path
+	}
+	return rel
+}
+
+// newValue writes a list by the line if reading it gives the same text.
+func newValue(a Attribute, value string) *yaml.Node {
+	items := strings.Split(value, ",")
+	if a.Kind == Text || a.Kind == Word || len(items) == 1 {
+		return scalar(value)
+	}
+	list := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, item := range items {
+		if strings.TrimSpace(item) != item || item == "" {
+			return scalar(value)
+		}
+		list.Content = append(list.Content, scalar(item))
+	}
+	return list
+}
+
+// scalar is a text, quoted where YAML would take it for a number or the like.
+func scalar(text string) *yaml.Node {
+	n := &yaml.Node{}
+	n.SetString(text)
+	return n
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"github.com/urfave/cli/v2"
+
+	"github.com/rootcast/rootcast/build/osimage"
+)
+
+const lsdefDescription = `Shows osimage definitions as xCAT's lsdef does: without a name what there is, with
+names, or -l, all that is set.
+
+   lsdef -t osimage
+   lsdef -t osimage debian12-x86_64-netboot-compute
+   lsdef -t osimage -w osarch==aarch64 -w profile=~comp -i pkglist,rootimgdir -c
+   lsdef -t osimage -z A | sed 's/^[^ ]\+:/B:/' | mkdef -z`
+
+// lsdef is what the options of lsdef fill.
+type lsdef struct {
+	e *env
+	objects
+	long, short, stanza, compress, all, verbose bool
+	attributes                                  string
+	where                                       []string
+}
+
+func newLsdefCommand(e *env) *cli.Command {
+	c := &lsdef{e: e}
+	flags := pflag.NewFlagSet("lsdef", pflag.ContinueOnError)
+	c.objects.add(flags)
+	flags.BoolVarP(&c.all, "all", "a", false, "all objects, with what is set of each")
+	flags.BoolVarP(&c.long, "long", "l", false, "all that is set")
+	flags.BoolVarP(&c.short, "short", "s", false, "names alone")
+	flags.StringVarP(&c.attributes, "attributes", "i", "", "`NAMES` of attributes, with commas between them, set or not")
+	flags.BoolVarP(&c.compress, "compress", "c", false, "with -i: the object's name before each attribute")
+	flags.BoolVarP(&c.stanza, "stanza", "z", false, "as a stanza file, which mkdef -z reads")
+	flags.StringArrayVarP(&c.where, "where", "w", nil, "objects for which `CONDITION` holds: ATTRIBUTE==VALUE, !=, =~ and !~ with a pattern; may be repeated")
+	flags.BoolVarP(&c.verbose, "verbose", "V", false, "where xCAT keeps each attribute")
+	x := &xcatCommand{
+		name: "lsdef", usage: "show osimage definitions, as xCAT does", arguments: "[-t osimage] [OPTIONS] [NAME,...]",
+		description: lsdefDescription, flags: flags, run: c.run,
+	}
+	return x.command(e)
+}
+
+func (c *lsdef) run(_ context.Context, args []string) error {
+	names, assignments, err := c.list("lsdef", args)
+	if err != nil {
+		return err
+	}
+	if assignments != nil {
+		return usageErrorf("lsdef changes nothing; %s is for chdef", assignments[0])
+	}
+	listing, filters, err := c.parse(names)
+	if err != nil {
+		return err
+	}
+	list, failed := c.find(names)
+	var shown []*osimage.Definition
+	for _, d := range list {
+		if holds(filters, d) {
+			shown = append(shown, d)
+		}
+	}
+	switch {
+	case len(shown) == 0 && failed != nil:
+		return failed
+	case len(shown) == 0:
+		c.e.say("Could not find any objects of type 'osimage'.")
+		return nil
+	case c.stanza:
+		err = osimage.WriteStanzas(c.e.stdout, shown...)
+	default:
+		err = osimage.WriteListing(c.e.stdout, listing, shown...)
+	}
+	return errors.Join(err, failed)
+}
+
+func holds(filters []osimage.Filter, d *osimage.Definition) bool {
+	for _, f := range filters {
+		if !f.Holds(d) {
+			return false
+		}
+	}
+	return true
+}
+
+// parse checks the options before anything is read.
+func (c *lsdef) parse(names []string) (osimage.Listing, []osimage.Filter, error) {
+	l := osimage.Listing{Compress: c.compress, Where: c.verbose}
+	var filters []osimage.Filter
+	if c.attributes != "" {
+		for name := range strings.SplitSeq(c.attributes, ",") {
+			if _, ok := osimage.FindAttribute(name); !ok {
+				return l, nil, unknownAttribute(name)
+			}
+			l.Attributes = append(l.Attributes, name)
+		}
+	}
+	switch {
+	case c.compress && l.Attributes == nil:
+		return l, nil, usageErrorf("lsdef: -c goes with -i")
+	case c.short && (c.long || c.stanza || l.Attributes != nil):
+		return l, nil, usageErrorf("lsdef: -s shows names alone; it goes neither with -l nor with -i or -z")
+	}
+	for _, text := range c.where {
+		f, err := osimage.ParseFilter(text)
+		if err != nil {
+			return l, nil, usageErrorf("lsdef: -w %v", err)
+		}
+		filters = append(filters, f)
+	}
+	l.Short = c.short || !c.long && !c.all && l.Attributes == nil && len(names) == 0
+	return l, filters, nil
+}
+
+// find returns what can be shown, and why the rest cannot.
+func (c *lsdef) find(names []string) ([]*osimage.Definition, error) {
+	from := catalog(c.dir)
+	if len(names) == 0 {
+		return from.All()
+	}
+	var list []*osimage.Definition
+	var failed []error
+	for _, name := range names {
+		d, err := load(from, name)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		list = append(list, d)
+	}
+	return list, errors.Join(failed...)
+}
+
+// unknownAttribute is the error for a name that no attribute has, with the one
+// that may be meant.
+func unknownAttribute(name string) error {
+	if near := osimage.NearestAttribute(name); near != "" {
+		return usageErrorf("%v Did you mean %s?", &osimage.AttributeError{Name: name}, near)
+	}
+	return usageErrorf("%v", &osimage.AttributeError{Name: name})
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/pflag"
+	"github.com/urfave/cli/v2"
+
+	"github.com/rootcast/rootcast/build/osimage"
+)
+
+const rmdefDescription = `Removes osimage definitions, as xCAT's rmdef does. Images, rootimgdirs and the
+files that a definition names stay.
+
+   rmdef -t osimage -o compute
+   rmdef -t osimage -a -f`
+
+// rmdef is what the options of rmdef fill.
+type rmdef struct {
+	e *env
+	objects
+	all, force bool
+}
+
+func newRmdefCommand(e *env) *cli.Command {
+	c := &rmdef{e: e}
+	flags := pflag.NewFlagSet("rmdef", pflag.ContinueOnError)
+	c.objects.add(flags)
+	flags.BoolVarP(&c.all, "all", "a", false, "all objects; only with -f")
+	flags.BoolVarP(&c.force, "force", "f", false, "with -a: it is really meant")
+	x := &xcatCommand{
+		name: "rmdef", usage: "remove osimage definitions, as xCAT does", arguments: "[-t osimage] [-o] NAME,... | -a -f",
+		description: rmdefDescription, flags: flags, run: c.run,
+	}
+	return x.command(e)
+}
+
+func (c *rmdef) run(_ context.Context, args []string) error {
+	names, assignments, err := c.list("rmdef", args)
+	from := catalog(c.dir)
+	switch {
+	case err != nil:
+		return err
+	case assignments != nil:
+		return usageErrorf("rmdef: unexpected argument %q; see rmdef --help", assignments[0])
+	case c.all != (names == nil):
+		return usageErrorf("rmdef: name the objects, or say -a")
+	case c.all && !c.force:
+		return usageErrorf("rmdef: -a removes every definition; say -f too if that is meant")
+	case c.all:
+		if names, err = from.Names(); err != nil {
+			return err
+		}
+	}
+	removed, failed := 0, []error{}
+	for _, name := range names {
+		err := from.Remove(name)
+		if errors.Is(err, osimage.ErrNotExist) {
+			err = missing(name)
+		}
+		if err == nil {
+			removed++
+		}
+		failed = append(failed, err)
+	}
+	if removed == 0 && len(names) == 0 {
+		return errors.New("no object definitions have been found")
+	}
+	if removed > 0 {
+		_, err = fmt.Fprintf(c.e.stdout, "%d object definitions have been removed.\n", removed)
+	}
+	return errors.Join(append(failed, err)...)
+}
