@@ -20,7 +20,7 @@ type Catalog struct {
 }
 
 // ErrNotExist is in the error for a definition that there is not.
-var ErrNotExist = fs.ErrNotExist //nolint:gochecknoglobals // a sentinel
+var ErrNotExist = fs.ErrNotExist
 
 // CheckName refuses what cannot be an osimage's name: it is a file's, and stands
 // before a colon in stanzas.

@@ -58,10 +58,10 @@ type stanzaReader struct {
 	seen     map[string]int
 	problems Problems
 
-	defaults      []Assignment
-	defaultType   string
-	now           *Stanza // nil before the first header
-	typeOfNow     string
+	defaults    []Assignment
+	defaultType string
+	now         *Stanza // nil before the first header
+	typeOfNow   string
 }
 
 func (s *stanzaReader) fail(line int, format string, args ...any) {

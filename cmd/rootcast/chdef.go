@@ -30,7 +30,7 @@ type chdef struct {
 func newChdefCommand(e *env) *cli.Command {
 	c := &chdef{e: e}
 	flags := pflag.NewFlagSet("chdef", pflag.ContinueOnError)
-	c.objects.add(flags)
+	c.add(flags)
 	flags.StringVarP(&c.rename, "newname", "n", "", "call the object `NAME`")
 	flags.BoolVarP(&c.plus, "plus", "p", false, "add the values to the lists that there are")
 	flags.BoolVarP(&c.minus, "minus", "m", false, "take the values out of the lists that there are")

@@ -31,7 +31,7 @@ type lsdef struct {
 func newLsdefCommand(e *env) *cli.Command {
 	c := &lsdef{e: e}
 	flags := pflag.NewFlagSet("lsdef", pflag.ContinueOnError)
-	c.objects.add(flags)
+	c.add(flags)
 	flags.BoolVarP(&c.all, "all", "a", false, "all objects, with what is set of each")
 	flags.BoolVarP(&c.long, "long", "l", false, "all that is set")
 	flags.BoolVarP(&c.short, "short", "s", false, "names alone")

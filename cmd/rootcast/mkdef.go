@@ -31,7 +31,7 @@ type mkdef struct {
 func newMkdefCommand(e *env) *cli.Command {
 	c := &mkdef{e: e}
 	flags := pflag.NewFlagSet("mkdef", pflag.ContinueOnError)
-	c.objects.add(flags)
+	c.add(flags)
 	flags.BoolVarP(&c.stanza, "stanza", "z", false, "read stanzas from standard input")
 	flags.BoolVarP(&c.force, "force", "f", false, "replace definitions that there are")
 	flags.StringVar(&c.template, "template", "", "begin with what the osimage `NAME` has")

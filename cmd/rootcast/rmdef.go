@@ -27,7 +27,7 @@ type rmdef struct {
 func newRmdefCommand(e *env) *cli.Command {
 	c := &rmdef{e: e}
 	flags := pflag.NewFlagSet("rmdef", pflag.ContinueOnError)
-	c.objects.add(flags)
+	c.add(flags)
 	flags.BoolVarP(&c.all, "all", "a", false, "all objects; only with -f")
 	flags.BoolVarP(&c.force, "force", "f", false, "with -a: it is really meant")
 	x := &xcatCommand{
