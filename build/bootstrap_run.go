@@ -267,7 +267,17 @@ func (l *bootstrapLog) reason() string {
 	if len(found) > last {
 		found = found[len(found)-last:]
 	}
+	if slices.ContainsFunc(found, isOutOfStep) {
+		found = append(found, "the mirror's lists and packages are of different hours: try again later, or name another mirror or fewer suites by --mirror")
+	}
 	return strings.Join(found, "; ")
+}
+
+// isOutOfStep tells what apt says of a mirror whose lists name packages or other
+// lists that it does not have, as happens while it is brought up to date.
+func isOutOfStep(line string) bool {
+	return strings.Contains(line, "Mirror sync in progress?") ||
+		strings.HasPrefix(line, "E: Failed to fetch ") && strings.Contains(line, ".deb ") && strings.Contains(line, " 404 ")
 }
 
 // isConsequence tells the errors that only say that there was one before.

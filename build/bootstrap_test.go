@@ -315,6 +315,18 @@ func TestBootstrapLog(t *testing.T) {
 	if got, want := l.reason(), "E: Unable to locate package nonesuch"; got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}
+	for _, text := range []string{
+		"E: Failed to fetch http://mirror.example/debian/pool/main/x/xz-utils/liblzma5_5.8.1_s390x.deb  404  Not Found [IP: 192.0.2.1 80]\n",
+		"E: Failed to fetch http://mirror.example/debian/dists/x/Packages.xz  File has unexpected size (720 != 1108). Mirror sync in progress? [IP: 192.0.2.1 80]\n",
+	} {
+		l := newBootstrapLog(func(string, ...any) {})
+		if _, err := io.WriteString(l, text); err != nil {
+			t.Fatal(err)
+		}
+		if got := l.reason(); !strings.HasSuffix(got, "by --mirror") || !strings.HasPrefix(got, strings.TrimSpace(text)+"; ") {
+			t.Errorf("reason %q", got)
+		}
+	}
 }
 
 // TestBootstrapReproducible makes the same base twice, in two stores.
