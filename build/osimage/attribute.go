@@ -54,7 +54,7 @@ func imageAttributes() []Attribute {
 		{Name: "imagetype", Kind: Word, Values: []string{"linux"}, Usage: "linux"},
 		{Name: "isdeletable", Kind: Text, Usage: "of a product beside xCAT; kept, not used"},
 		{Name: "kitcomponents", Kind: List, Usage: "xCAT kits; kept, not used"},
-		{Name: "nfsrootopts", Kind: Text, Usage: "mount options of a statelite root on NFS"},
+		{Name: "nfsrootopts", Kind: List, Usage: "mount options of a statelite root on NFS"},
 		{Name: "osarch", Kind: Word, Values: architectures(), Usage: "the nodes' architecture"},
 		{Name: "osdistroname", Kind: Text, Usage: "xCAT's distribution object, OSVERS-ARCH"},
 		{Name: "osname", Kind: Word, Values: []string{"Linux"}, Usage: "Linux"},

@@ -28,6 +28,8 @@ func CheckName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("an osimage needs a name")
+	case name == "default-"+objectType:
+		return fmt.Errorf("osimage %q: in stanzas that is the name of what all osimages have", name)
 	case strings.HasPrefix(name, "."), strings.HasPrefix(name, "-"):
 		return fmt.Errorf("osimage %q: a name does not begin with %q", name, name[:1])
 	case strings.ContainsAny(name, "/=:,\x00") || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }):
@@ -82,7 +84,7 @@ func (c Catalog) Load(name string) (*Definition, error) {
 }
 
 // All reads every definition, sorted by name. The error is Problems of all those
-// that cannot be understood; the others are returned with it.
+// that cannot be read or understood; the others are returned with it.
 func (c Catalog) All() ([]*Definition, error) {
 	names, err := c.Names()
 	if err != nil {
@@ -96,8 +98,9 @@ func (c Catalog) All() ([]*Definition, error) {
 		switch {
 		case errors.As(err, &bad):
 			problems = append(problems, bad...)
+		case errors.Is(err, ErrNotExist): // it is gone again
 		case err != nil:
-			return nil, err
+			problems = append(problems, Problem{Text: err.Error()})
 		default:
 			list = append(list, d)
 		}
@@ -126,11 +129,81 @@ func (c Catalog) Save(d *Definition) error {
 	if err != nil {
 		return fmt.Errorf("writing osimage %s: %w", d.Name, err)
 	}
-	if err := ioutils.AtomicWriteFile(path, text, 0o644); err != nil {
+	if err := Replace(path, text); err != nil {
 		return fmt.Errorf("writing osimage %s: %w", d.Name, err)
 	}
 	d.Path = path
 	return nil
+}
+
+// Replace writes a definition's file, all or nothing, with the permissions that it had and
+// through the symbolic link that it may be.
+func Replace(path string, text []byte) error {
+	mode := fs.FileMode(0o644)
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+		if info, err := os.Stat(path); err == nil {
+			mode = info.Mode().Perm()
+		}
+	}
+	return ioutils.AtomicWriteFile(path, text, mode)
+}
+
+// SaveAll writes definitions if all of them can be written, as far as can be
+// known beforehand.
+func (c Catalog) SaveAll(list []*Definition) error {
+	seen := map[string]bool{}
+	for _, d := range list {
+		if seen[d.Name] {
+			return fmt.Errorf("osimage %s is given twice", d.Name)
+		}
+		seen[d.Name] = true
+		if d.Path == "" {
+			continue
+		}
+		if err := unix.Access(filepath.Dir(d.Path), unix.W_OK|unix.X_OK); err != nil {
+			return fmt.Errorf("writing osimage %s: directory %s: %w", d.Name, filepath.Dir(d.Path), err)
+		}
+	}
+	for _, d := range list {
+		if err := c.Save(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Lock keeps other processes from changing definitions, until unlock is called,
+// so that none is changed between its being read and written. It waits for others.
+func (c Catalog) Lock() (unlock func(), err error) {
+	dir, err := filepath.Abs(c.Dirs[0])
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the directory of osimages: %w", err)
+	}
+	var open []*os.File
+	unlock = func() {
+		for _, f := range open {
+			f.Close()
+		}
+	}
+	for _, dir := range c.Dirs {
+		f, err := os.Open(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			open = append(open, f)
+			err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		}
+		if err != nil {
+			unlock()
+			return nil, fmt.Errorf("locking the osimages of %s: %w", dir, err)
+		}
+	}
+	return unlock, nil
 }
 
 // Remove removes a definition; one that it hid comes to light.

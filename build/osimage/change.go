@@ -11,14 +11,14 @@ type Change int
 
 // The changes that chdef makes.
 const (
-	Replace  Change = iota
+	Assign   Change = iota
 	Add             // to a list, what is not in it yet
 	Subtract        // from a list
 )
 
 // Apply changes an attribute; dir is what relative paths in value are meant from.
 func (d *Definition) Apply(how Change, attribute, value, dir string) error {
-	if how == Replace {
+	if how == Assign {
 		return d.Set(attribute, value, dir)
 	}
 	a, ok := FindAttribute(attribute)
@@ -28,6 +28,9 @@ func (d *Definition) Apply(how Change, attribute, value, dir string) error {
 	separator := ","
 	switch {
 	case attribute == "addkcmdline": // kernel arguments
+		if how == Add {
+			return d.Set(attribute, addArguments(d.Get(attribute), value), dir)
+		}
 		separator = " "
 	case a.Kind == Text || a.Kind == Word:
 		return fmt.Errorf("%s has one value, to which nothing is added and from which nothing is taken: set it by %s=VALUE", attribute, attribute)
@@ -47,6 +50,16 @@ func (d *Definition) Apply(how Change, attribute, value, dir string) error {
 		}
 	}
 	return d.Set(attribute, strings.Join(items, separator), dir)
+}
+
+// addArguments leaves what is there as it is, for space may be quoted in it.
+func addArguments(have, more string) string {
+	for _, argument := range strings.Fields(more) {
+		if !slices.Contains(strings.Fields(have), argument) {
+			have += " " + argument
+		}
+	}
+	return have
 }
 
 // split is the items of a list, without the space around them.

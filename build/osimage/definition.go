@@ -19,7 +19,8 @@ type Definition struct {
 
 	values map[string]string
 	lines  map[string]int // where in the file each attribute stands
-	text   *yaml.Node     // the file's mapping as it was read; nil if there was none
+	text   *yaml.Node     // the file's document as it was read; nil if it had none
+	raw    []byte         // the file of comments alone
 }
 
 // AttributeError is about a name that no attribute has.
@@ -80,10 +81,11 @@ func (d *Definition) Set(attribute, value, dir string) error {
 	if !ok {
 		return &AttributeError{attribute}
 	}
+	value = strings.TrimSpace(value)
 	if strings.ContainsAny(value, "\n\r\x00") {
 		return fmt.Errorf("the value of %s has a line break or a zero byte in it", attribute)
 	}
-	if value = strings.TrimSpace(value); value == "" {
+	if value == "" {
 		delete(d.values, attribute)
 		return nil
 	}

@@ -141,7 +141,9 @@ func (d *Definition) checkPackages() (problems Problems) {
 func (d *Definition) References() ([]string, error) {
 	var files []string
 	for _, name := range fileAttributes() {
-		files = append(files, d.Items(name)...)
+		for _, file := range d.Items(name) {
+			files = includes(files, file)
+		}
 	}
 	for _, script := range d.Scripts() {
 		files = append(files, script[0])
@@ -155,7 +157,7 @@ func (d *Definition) References() ([]string, error) {
 			problems = append(problems, bad...)
 		}
 	}
-	if file, ok := strings.CutPrefix(d.Get("partitionfile"), "s:"); ok || filepath.IsAbs(file) {
+	if file := strings.TrimLeft(d.Get("partitionfile"), "sdc:"); filepath.IsAbs(file) {
 		files = append(files, file)
 	}
 	seen := map[string]bool{}
@@ -165,4 +167,30 @@ func (d *Definition) References() ([]string, error) {
 		return again
 	})
 	return files, problems.err()
+}
+
+// includes adds to files a list and what it includes by #INCLUDE:FILE#, seen from
+// the list that does, as exclude lists have it; each file once.
+func includes(files []string, name string) []string {
+	name = filepath.Clean(name)
+	if slices.Contains(files, name) {
+		return files
+	}
+	files = append(files, name)
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return files // whoever reads it says so
+	}
+	for line := range strings.Lines(string(text)) {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), "#INCLUDE:")
+		path, _, closed := strings.Cut(rest, "#")
+		if path = strings.TrimSpace(path); !ok || !closed || path == "" {
+			continue
+		}
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(name), path)
+		}
+		files = includes(files, path)
+	}
+	return files
 }

@@ -13,6 +13,8 @@ import (
 type Listing struct {
 	// Short shows names and the type alone (lsdef -s).
 	Short bool
+	// Stanza writes a stanza file, which ReadStanzas reads (-z).
+	Stanza bool
 	// Attributes shows these, also where they are not set (-i).
 	Attributes []string
 	// Compress puts the name before each of Attributes (-c).
@@ -24,8 +26,13 @@ type Listing struct {
 // WriteListing writes definitions as lsdef prints them.
 func WriteListing(w io.Writer, l Listing, list ...*Definition) error {
 	var b strings.Builder
+	if l.Stanza {
+		b.WriteString(StanzaHeader + "\n")
+	}
 	for _, d := range list {
 		switch {
+		case l.Stanza:
+			fmt.Fprintf(&b, "\n%s:\n    objtype=%s\n", d.Name, objectType)
 		case l.Short:
 			fmt.Fprintf(&b, "%s  (%s)\n", d.Name, objectType)
 			continue
@@ -41,7 +48,11 @@ func WriteListing(w io.Writer, l Listing, list ...*Definition) error {
 			if l.Compress {
 				prefix = d.Name + ": "
 			}
-			fmt.Fprintf(&b, "%s%s=%s%s\n", prefix, name, d.Get(name), l.place(d, name))
+			value := d.Get(name)
+			if l.Stanza {
+				value = quoted(value)
+			}
+			fmt.Fprintf(&b, "%s%s=%s%s\n", prefix, name, value, l.place(d, name))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -50,7 +61,7 @@ func WriteListing(w io.Writer, l Listing, list ...*Definition) error {
 
 func (l Listing) place(d *Definition, name string) string {
 	a, ok := FindAttribute(name)
-	if !l.Where || !ok {
+	if !l.Where || !ok || l.Stanza {
 		return ""
 	}
 	return fmt.Sprintf("\t(Table:%s - Key:imagename=%s - Column:%s)", a.Table, d.Name, a.Column)

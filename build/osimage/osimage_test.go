@@ -18,7 +18,7 @@ func site(t *testing.T, name string) *osimage.Definition {
 	t.Helper()
 	d := (&osimage.Definition{}).Clone(name)
 	for _, a := range osimage.Attributes() {
-		value := "text: of " + a.Name + `, with "quotes" and # more`
+		value := `"` + a.Name + `": with "quotes" and # "more"`
 		switch a.Kind {
 		case osimage.Word:
 			value = a.Values[0]
@@ -96,6 +96,7 @@ func TestReadStanzas(t *testing.T) {
 		{"another type", "n:\nobjtype=node\n", nil, "f:1: n is of type node; rootcast has osimages alone"},
 		{"without a value", "a:\nobjtype=osimage\n=x\n", nil, `f:3: "=x" is neither NAME: nor ATTRIBUTE=VALUE`},
 		{"nothing", "", map[string]string{}, ""},
+		{"a name like defaults", "default-compute:\nobjtype=osimage\nosvers=1\ndefault-network:\nmask=x\nosvers=2\n", map[string]string{"default-compute.osvers": "1"}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -136,6 +137,7 @@ func TestParse(t *testing.T) {
 		{"a list", "- a\n", "d/x.yaml:1: an osimage is written as lines of ATTRIBUTE: VALUE"},
 		{"two documents", "profile: a\n---\nprofile: b\n", "d/x.yaml:2: a file holds one osimage, and here begins another"},
 		{"bad indentation", "profile: a\n osvers: b\n", "d/x.yaml:2: mapping values are not allowed in this context"},
+		{"a block of one line", "description: >\n  a b\nprofile: |\n  c\n", ""},
 		{"an alias", "profile: &a b\nosvers: *a\n", "d/x.yaml:2: the value of osvers is neither a text nor a list of them"},
 		{"several lines", "profile: |\n  a\n  b\n", "d/x.yaml:1: the value of profile has a line break or a zero byte in it"},
 		{"far from any", "nonsense: a\n", "d/x.yaml:1: 'nonsense' is not a valid attribute name for an object type of 'osimage'."},
@@ -204,6 +206,70 @@ func TestReadPackages(t *testing.T) {
 	var problems osimage.Problems
 	if !errors.As(err, &problems) || len(problems) != 9 {
 		t.Errorf("%d problems:\n%v", len(problems), err)
+	}
+}
+
+// The digest covers what exclude lists include.
+func TestDigest(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a.exlist", "./boot*\n#INCLUDE:b.exlist#\n")
+	write("b.exlist", "./usr/share/doc*\n#INCLUDE:a.exlist#\n#INCLUDE:none#\n")
+	d := (&osimage.Definition{}).Clone("x")
+	if err := errors.Join(d.Set("exlist", "a.exlist", dir), d.Set("partitionfile", "s:d:/nothing/of/it", dir)); err != nil {
+		t.Fatal(err)
+	}
+	files, err := d.References()
+	if want := []string{dir + "/a.exlist", dir + "/b.exlist", dir + "/none", "/nothing/of/it"}; err != nil || !cmp.Equal(want, files) {
+		t.Errorf("%v (-want +got):\n%s", err, cmp.Diff(want, files))
+	}
+	if _, err := d.Digest(); err == nil {
+		t.Error("a digest without a file that is named")
+	}
+	write("b.exlist", "./usr/share/doc*\n")
+	if err := d.Set("partitionfile", "", dir); err != nil {
+		t.Fatal(err)
+	}
+	a, err := d.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("b.exlist", "./usr/share/man*\n")
+	if b, err := d.Digest(); a == b || err != nil {
+		t.Errorf("%v: %s is the digest before and after", err, a)
+	}
+}
+
+// A comment never goes with what it does not belong to.
+func TestCommentsStay(t *testing.T) {
+	tests := []struct{ name, text, unset, want string }{
+		{"of the file", "# Site\n\nosvers: a\n\n# End\n", "profile", "# Site\n\nosvers: a\nprofile: new\n\n# End\n"},
+		{"above what goes", "# Site\nosvers: a\nosarch: x86_64\n", "osvers", "# Site\nosarch: x86_64\nprofile: new\n"},
+		{"alone", "# nothing yet\n", "", "# nothing yet\nprofile: new\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d, err := osimage.Parse("/d/x.yaml", []byte(tt.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.unset != "" {
+				if err := d.Set(tt.unset, "", "/d"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := d.Set("profile", "new", "/d"); err != nil {
+				t.Fatal(err)
+			}
+			got, err := d.Encode("/d")
+			if diff := cmp.Diff(tt.want, string(got)); diff != "" || err != nil {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
 	}
 }
 

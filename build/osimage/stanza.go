@@ -23,6 +23,7 @@ type Assignment struct {
 // Stanza is what a stanza file says of one object.
 type Stanza struct {
 	Name        string
+	File        string // where it was read; "" if it was not
 	Line        int
 	Assignments []Assignment
 }
@@ -74,7 +75,7 @@ func (s *stanzaReader) line(n int, text string) {
 	}
 	if header, ok := strings.CutSuffix(text, ":"); ok && !strings.Contains(header, "=") {
 		s.end()
-		s.now, s.typeOfNow = &Stanza{Name: strings.TrimSpace(header), Line: n}, ""
+		s.now, s.typeOfNow = &Stanza{Name: strings.TrimSpace(header), File: s.file, Line: n}, ""
 		return
 	}
 	attribute, value, ok := strings.Cut(text, "=")
@@ -105,12 +106,12 @@ func (s *stanzaReader) end() {
 		return
 	}
 	s.now = nil
-	if kind, ok := strings.CutPrefix(now.Name, "default-"); ok {
+	if kind, ok := strings.CutPrefix(now.Name, "default-"); ok && (kind == objectType || s.typeOfNow != objectType) {
 		if kind == objectType {
 			s.defaults = merge(s.defaults, now.Assignments)
 			s.defaultType = cmp.Or(s.typeOfNow, s.defaultType)
 		}
-		return
+		return // else it is for objects of another type
 	}
 	s.typeOfNow = cmp.Or(s.typeOfNow, s.defaultType)
 	switch first, again := s.seen[now.Name]; {
@@ -146,14 +147,13 @@ func merge(base, over []Assignment) []Assignment {
 
 // WriteStanzas writes definitions as lsdef -z prints them.
 func WriteStanzas(w io.Writer, list ...*Definition) error {
-	var b strings.Builder
-	b.WriteString(StanzaHeader + "\n")
-	for _, d := range list {
-		fmt.Fprintf(&b, "\n%s:\n    objtype=%s\n", d.Name, objectType)
-		for _, name := range d.Attributes() {
-			fmt.Fprintf(&b, "    %s=%s\n", name, d.Get(name))
-		}
+	return WriteListing(w, Listing{Stanza: true}, list...)
+}
+
+// quoted is a value as ReadStanzas reads it: it takes one pair of quotes away.
+func quoted(value string) string {
+	if unquote(value) != value {
+		return `"` + value + `"`
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return value
 }

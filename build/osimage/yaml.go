@@ -21,17 +21,19 @@ func Parse(path string, text []byte) (*Definition, error) {
 		Name: strings.TrimSuffix(filepath.Base(path), extension), Path: path,
 		values: map[string]string{}, lines: map[string]int{},
 	}
-	root, err := document(text)
+	doc, err := document(text)
 	if err != nil {
 		return nil, Problems{{path, yamlLine(err), yamlText(err)}}
 	}
-	if root == nil {
+	if doc == nil {
+		d.raw = text
 		return d, nil
 	}
+	root := doc.Content[0]
 	if root.Kind != yaml.MappingNode {
 		return nil, Problems{{path, root.Line, "an osimage is written as lines of ATTRIBUTE: VALUE"}}
 	}
-	d.text = root
+	d.text = doc
 	var problems Problems
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		if err := d.add(root.Content[i], root.Content[i+1]); err != nil {
@@ -61,7 +63,7 @@ func document(text []byte) (*yaml.Node, error) {
 	case !errors.Is(err, io.EOF):
 		return nil, err
 	}
-	return doc.Content[0], nil
+	return &doc, nil
 }
 
 // add takes one attribute.
@@ -173,17 +175,11 @@ func yamlText(err error) string {
 // follows, sorted.
 func (d *Definition) Encode(dir string) ([]byte, error) {
 	root := &yaml.Node{Kind: yaml.MappingNode}
+	doc := &yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{root}}
 	written := map[string]bool{}
 	if d.text != nil && dir == filepath.Dir(d.Path) {
-		root.HeadComment, root.FootComment = d.text.HeadComment, d.text.FootComment
-		for i := 0; i+1 < len(d.text.Content); i += 2 {
-			key, value := d.text.Content[i], d.text.Content[i+1]
-			if d.values[key.Value] == "" {
-				continue
-			}
-			written[key.Value] = true
-			root.Content = append(root.Content, key, d.valueNode(dir, key.Value, value))
-		}
+		doc.HeadComment, doc.FootComment = d.text.HeadComment, d.text.FootComment
+		written = d.keep(root, d.text.Content[0], dir)
 	}
 	for _, name := range d.Attributes() {
 		if !written[name] {
@@ -191,15 +187,51 @@ func (d *Definition) Encode(dir string) ([]byte, error) {
 		}
 	}
 	if len(root.Content) == 0 {
-		return nil, nil
+		return []byte(joinComments(string(d.raw), doc.HeadComment, root.HeadComment, root.FootComment, doc.FootComment)), nil
 	}
 	var b bytes.Buffer
+	b.Write(d.raw)
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
-	if err := enc.Encode(root); err != nil {
+	if err := enc.Encode(doc); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), enc.Close()
+}
+
+// keep copies what the file had and d still has, or never had a value. It returns
+// the names of what it copied.
+func (d *Definition) keep(root, before *yaml.Node, dir string) map[string]bool {
+	root.HeadComment, root.FootComment = before.HeadComment, before.FootComment
+	written := map[string]bool{}
+	orphan := "" // the comments above what is gone
+	for i := 0; i+1 < len(before.Content); i += 2 {
+		key, value := *before.Content[i], before.Content[i+1]
+		was, err := valueOf(key.Value, value)
+		if d.values[key.Value] == "" && (err != nil || strings.TrimSpace(was) != "") {
+			orphan = joinComments(orphan, key.HeadComment)
+			continue
+		}
+		key.HeadComment, orphan = strings.TrimSuffix(joinComments(orphan, key.HeadComment), "\n"), ""
+		written[key.Value] = true
+		if d.values[key.Value] != "" {
+			value = d.valueNode(dir, key.Value, value)
+		}
+		root.Content = append(root.Content, &key, value)
+	}
+	root.FootComment = strings.TrimSuffix(joinComments(orphan, root.FootComment), "\n")
+	return written
+}
+
+// joinComments puts comments below each other.
+func joinComments(comments ...string) string {
+	var b strings.Builder
+	for _, one := range comments {
+		if one = strings.Trim(one, "\n"); one != "" {
+			b.WriteString(one + "\n")
+		}
+	}
+	return b.String()
 }
 
 // valueNode is how an attribute is written in a file of dir: as before, if before
@@ -213,8 +245,16 @@ func (d *Definition) valueNode(dir, name string, before *yaml.Node) *yaml.Node {
 		}
 	}
 	n := newValue(a, a.mapPaths(d.values[name], func(path string) string { return relative(dir, path) }))
-	if before != nil {
-		n.HeadComment, n.LineComment, n.FootComment = before.HeadComment, before.LineComment, before.FootComment
+	if before == nil {
+		return n
+	}
+	n.HeadComment, n.LineComment, n.FootComment = before.HeadComment, before.LineComment, before.FootComment
+	for i, item := range n.Content { // those that were there keep their comments
+		for _, old := range before.Content {
+			if old.Value == item.Value {
+				n.Content[i] = old
+			}
+		}
 	}
 	return n
 }

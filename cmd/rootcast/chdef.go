@@ -43,7 +43,7 @@ func newChdefCommand(e *env) *cli.Command {
 }
 
 func (c *chdef) run(_ context.Context, args []string) error {
-	how := osimage.Replace
+	how := osimage.Assign
 	switch {
 	case c.plus && c.minus:
 		return usageErrorf("chdef: -p adds and -m takes away; it is one or the other")
@@ -57,6 +57,11 @@ func (c *chdef) run(_ context.Context, args []string) error {
 		return err
 	}
 	into := catalog(c.dir)
+	unlock, err := into.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if c.rename != "" {
 		return c.renameTo(into, stanzas)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -72,8 +73,6 @@ func (c *lsdef) run(_ context.Context, args []string) error {
 	case len(shown) == 0:
 		c.e.say("Could not find any objects of type 'osimage'.")
 		return nil
-	case c.stanza:
-		err = osimage.WriteStanzas(c.e.stdout, shown...)
 	default:
 		err = osimage.WriteListing(c.e.stdout, listing, shown...)
 	}
@@ -91,7 +90,7 @@ func holds(filters []osimage.Filter, d *osimage.Definition) bool {
 
 // parse checks the options before anything is read.
 func (c *lsdef) parse(names []string) (osimage.Listing, []osimage.Filter, error) {
-	l := osimage.Listing{Compress: c.compress, Where: c.verbose}
+	l := osimage.Listing{Stanza: c.stanza, Compress: c.compress, Where: c.verbose}
 	var filters []osimage.Filter
 	if c.attributes != "" {
 		for name := range strings.SplitSeq(c.attributes, ",") {
@@ -102,8 +101,8 @@ func (c *lsdef) parse(names []string) (osimage.Listing, []osimage.Filter, error)
 		}
 	}
 	switch {
-	case c.compress && l.Attributes == nil:
-		return l, nil, usageErrorf("lsdef: -c goes with -i")
+	case c.compress && (l.Attributes == nil || c.stanza):
+		return l, nil, usageErrorf("lsdef: -c goes with -i, and not with -z")
 	case c.short && (c.long || c.stanza || l.Attributes != nil):
 		return l, nil, usageErrorf("lsdef: -s shows names alone; it goes neither with -l nor with -i or -z")
 	}
@@ -141,7 +140,7 @@ func (c *lsdef) find(names []string) ([]*osimage.Definition, error) {
 // that may be meant.
 func unknownAttribute(name string) error {
 	if near := osimage.NearestAttribute(name); near != "" {
-		return usageErrorf("%v Did you mean %s?", &osimage.AttributeError{Name: name}, near)
+		return fmt.Errorf("%w Did you mean %s?", &osimage.AttributeError{Name: name}, near)
 	}
-	return usageErrorf("%v", &osimage.AttributeError{Name: name})
+	return &osimage.AttributeError{Name: name}
 }

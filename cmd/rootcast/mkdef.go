@@ -55,6 +55,11 @@ func (c *mkdef) run(_ context.Context, args []string) error {
 		return err
 	}
 	into := catalog(c.dir)
+	unlock, err := into.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	base := &osimage.Definition{}
 	if c.template != "" {
 		if base, err = load(into, c.template); err != nil {
@@ -88,7 +93,7 @@ func (c *mkdef) define(into osimage.Catalog, d *osimage.Definition, s osimage.St
 	case old != nil:
 		d.Path = old.Path // it takes that one's place
 	}
-	return d, assign(d, s, osimage.Replace)
+	return d, assign(d, s, osimage.Assign)
 }
 
 // read returns the stanzas of standard input, or what the command line says as
@@ -102,7 +107,11 @@ func (o *objects) read(command string, args []string, stanza bool, e *env) ([]os
 		if names != nil || assignments != nil {
 			return nil, usageErrorf("%s: with -z the names and attributes come from standard input", command)
 		}
-		return osimage.ReadStanzas(e.stdin, "standard input")
+		list, err := osimage.ReadStanzas(e.stdin, "standard input")
+		if err == nil && len(list) == 0 {
+			err = fmt.Errorf("%s: there are no stanzas on standard input", command)
+		}
+		return list, err
 	}
 	if names == nil {
 		return nil, usageErrorf("%s: which object? see %s --help", command, command)
@@ -133,7 +142,7 @@ func assign(d *osimage.Definition, s osimage.Stanza, how osimage.Change) error {
 			err = unknownAttribute(a.Attribute)
 		}
 		if err != nil && a.Line > 0 {
-			err = fmt.Errorf("standard input:%d: %w", a.Line, err)
+			err = fmt.Errorf("%s:%d: %w", s.File, a.Line, err)
 		}
 		failed = append(failed, err)
 	}
@@ -142,16 +151,10 @@ func assign(d *osimage.Definition, s osimage.Stanza, how osimage.Change) error {
 
 // saveDefinitions writes definitions and says how many, as xCAT does.
 func (e *env) saveDefinitions(into osimage.Catalog, list []*osimage.Definition) error {
-	for _, d := range list {
-		if err := into.Save(d); err != nil {
-			return err
-		}
+	if err := into.SaveAll(list); err != nil {
+		return err
 	}
-	for _, d := range list {
-		if err := e.warnOfSharing(into, d); err != nil {
-			return err
-		}
-	}
+	e.warnOfSharing(into, list...)
 	_, err := fmt.Fprintf(e.stdout, "%d object definitions have been created or modified.\n", len(list))
 	return err
 }

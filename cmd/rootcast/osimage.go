@@ -206,6 +206,11 @@ func (c *osimageCommand) define(base *osimage.Definition, name string, assignmen
 		s.Assignments = append(s.Assignments, osimage.Assignment{Attribute: attribute, Value: value})
 	}
 	into := catalog(c.dir)
+	unlock, err := into.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	d, err := (&mkdef{force: c.force}).define(into, base.Clone(name), s)
 	if err != nil {
 		return err
@@ -213,9 +218,7 @@ func (c *osimageCommand) define(base *osimage.Definition, name string, assignmen
 	if err := into.Save(d); err != nil {
 		return err
 	}
-	if err := c.warnOfSharing(into, d); err != nil {
-		return err
-	}
+	c.warnOfSharing(into, d)
 	_, err = fmt.Fprintln(c.stdout, d.Path)
 	return err
 }
@@ -306,6 +309,11 @@ func (c *osimageCommand) importStanzas(_ context.Context, args []string) error {
 		}
 	}
 	into := catalog(c.dir)
+	unlock, err := into.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	var list []*osimage.Definition
 	for _, s := range stanzas {
 		d, err := (&mkdef{force: c.force}).define(into, (&osimage.Definition{}).Clone(s.Name), s)
@@ -314,12 +322,13 @@ func (c *osimageCommand) importStanzas(_ context.Context, args []string) error {
 		}
 		list = append(list, d)
 	}
+	if err := into.SaveAll(list); err != nil {
+		return err
+	}
 	for _, d := range list {
-		if err := into.Save(d); err != nil {
-			return err
-		}
 		fmt.Fprintln(c.stdout, d.Path)
 	}
+	c.warnOfSharing(into, list...)
 	return nil
 }
 

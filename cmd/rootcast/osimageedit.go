@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/rootcast/rootcast/build/osimage"
 	"github.com/rootcast/rootcast/convert/exlist"
@@ -32,28 +34,109 @@ and the next edit goes on with the text.
 }
 
 func (c *osimageCommand) edit(ctx context.Context, args []string) error {
-	d, err := c.fileOf(args[0])
+	path, err := c.fileOf(args[0])
 	if err != nil {
 		return err
 	}
-	draft := filepath.Join(filepath.Dir(d), "."+filepath.Base(d)+".edit")
-	if err := startDraft(d, draft); err != nil {
-		return fmt.Errorf("editing osimage %s: %w", args[0], err)
-	}
-	editor := strings.Fields(either(either(os.Getenv("VISUAL"), os.Getenv("EDITOR")), "vi"))
-	cmd := exec.CommandContext(ctx, editor[0], append(editor[1:], draft)...) //nolint:gosec // the user's own editor
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.stdin, c.stderr, c.stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("running the editor %s: %w; what was written is in %s", editor[0], err, draft)
-	}
-	text, err := os.ReadFile(draft)
+	d := draftOf(path)
+	unlock, err := d.start()
 	if err != nil {
 		return fmt.Errorf("editing osimage %s: %w", args[0], err)
 	}
-	if _, err := osimage.Parse(d, text); err != nil {
-		return fmt.Errorf("%w; the definition is as it was, and what was written is in %s", err, draft)
+	defer unlock()
+	editor := strings.Fields(either(os.Getenv("VISUAL"), os.Getenv("EDITOR")))
+	if len(editor) == 0 {
+		editor = []string{"vi"}
 	}
-	return os.Rename(draft, d)
+	// ^C is for the editor, which knows what to do with it.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), editor[0], append(editor[1:], d.text)...) //nolint:gosec // the user's own editor
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.stdin, c.stderr, c.stderr
+	if err := cmd.Run(); err != nil {
+		return errors.Join(fmt.Errorf("running the editor %s: %w", editor[0], err), d.keep())
+	}
+	return d.finish()
+}
+
+// draft is a text that is being edited, or could not be taken over: beside it lies
+// the definition as it was when the edit began.
+type draft struct{ definition, text, base string }
+
+func draftOf(path string) draft {
+	hidden := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
+	return draft{path, hidden + ".edit", hidden + ".base"}
+}
+
+// start begins with the definition, or goes on with a draft that was kept, if the
+// definition is still what it was. One person edits at a time.
+func (d draft) start() (unlock func(), err error) {
+	was, err := os.ReadFile(d.definition)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(d.base, os.O_RDWR|os.O_CREATE, 0o644) //nolint:gosec // a definition is no secret
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, errors.New("somebody else is editing it")
+	}
+	unlock = func() { f.Close() }
+	base, err := os.ReadFile(d.base)
+	_, noDraft := os.Stat(d.text)
+	switch {
+	case err != nil:
+	case noDraft != nil:
+		err = errors.Join(os.WriteFile(d.text, was, 0o644), os.WriteFile(d.base, was, 0o644)) //nolint:gosec // see above
+	case !bytes.Equal(base, was):
+		err = fmt.Errorf("the text of an earlier edit is in %s, and the definition has changed since: take over what is of use, and remove it", d.text)
+	}
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// keep removes a draft in which nothing was written, and otherwise says where it is.
+func (d draft) keep() error {
+	text, err := os.ReadFile(d.text)
+	if err != nil {
+		return err
+	}
+	if base, err := os.ReadFile(d.base); err == nil && bytes.Equal(base, text) {
+		return errors.Join(os.Remove(d.text), os.Remove(d.base))
+	}
+	return fmt.Errorf("the definition is as it was, and what was written is in %s", d.text)
+}
+
+// finish makes the draft the definition.
+func (d draft) finish() error {
+	text, err := os.ReadFile(d.text)
+	if err != nil {
+		return err
+	}
+	if _, err := osimage.Parse(d.definition, text); err != nil {
+		return errors.Join(err, d.keep())
+	}
+	from := osimage.Catalog{Dirs: []string{filepath.Dir(d.definition)}}
+	unlock, err := from.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	base, err := os.ReadFile(d.base)
+	if err != nil {
+		return err
+	}
+	now, err := os.ReadFile(d.definition)
+	if err != nil || !bytes.Equal(base, now) {
+		return errors.Join(err, errors.New("the definition was changed meanwhile"), d.keep())
+	}
+	if err := osimage.Replace(d.definition, text); err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(d.text), os.Remove(d.base))
 }
 
 // fileOf is the file of a definition, which need not be understood.
@@ -67,23 +150,6 @@ func (c *osimageCommand) fileOf(name string) (string, error) {
 		return "", err
 	}
 	return d.Path, nil
-}
-
-// startDraft copies the definition, unless a draft is there from a time before.
-func startDraft(from, draft string) error {
-	text, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a definition is no secret
-	if errors.Is(err, os.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Close())
 }
 
 func newOsimageLintCommand(e *env) *cli.Command {
@@ -153,8 +219,11 @@ func lintOne(from osimage.Catalog, name string) (lines []string, err error) {
 	if err := d.Check(); err != nil {
 		lines = strings.Split(err.Error(), "\n")
 	}
-	if list := d.Items("exlist"); list != nil {
-		if _, err := exlist.Read(list...); err != nil && !errors.Is(err, os.ErrNotExist) {
+	for _, list := range d.Items("exlist") {
+		if _, err := os.Stat(list); err != nil {
+			continue // it is in the lines already
+		}
+		if _, err := exlist.Read(list); err != nil {
 			lines = append(lines, err.Error())
 		}
 	}

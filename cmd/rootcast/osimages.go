@@ -28,16 +28,17 @@ func catalog(dir string) osimage.Catalog {
 	return c
 }
 
-// warnOfSharing says which other definitions have the rootimgdir of d: what is
-// made by the one would take the place of the other's.
-func (e *env) warnOfSharing(c osimage.Catalog, d *osimage.Definition) error {
-	others, err := c.Sharing(d)
-	if err != nil {
-		return err
+// warnOfSharing says which other definitions have the rootimgdir of one in list:
+// what is made by the one would take the place of the other's.
+func (e *env) warnOfSharing(c osimage.Catalog, list ...*osimage.Definition) {
+	for _, d := range list {
+		others, err := c.Sharing(d)
+		if err != nil {
+			e.say("warning: whether %s shares its rootimgdir is not known: %v", d.Name, oneLine(err))
+		}
+		for _, other := range others {
+			e.say("warning: %s and %s have the same rootimgdir, %s: give one of them another by chdef -t osimage -o %s rootimgdir=DIR",
+				d.Name, other, d.Get("rootimgdir"), d.Name)
+		}
 	}
-	for _, other := range others {
-		e.say("warning: %s and %s have the same rootimgdir, %s: give one of them another by chdef -t osimage -o %s rootimgdir=DIR",
-			d.Name, other, d.Get("rootimgdir"), d.Name)
-	}
-	return nil
 }

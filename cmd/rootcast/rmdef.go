@@ -66,10 +66,15 @@ func (c *rmdef) run(_ context.Context, args []string) error {
 		failed = append(failed, err)
 	}
 	if removed == 0 && len(names) == 0 {
-		return errors.New("no object definitions have been found")
+		return noneFound{}
 	}
 	if removed > 0 {
 		_, err = fmt.Fprintf(c.e.stdout, "%d object definitions have been removed.\n", removed)
 	}
 	return errors.Join(append(failed, err)...)
 }
+
+// noneFound is what xCAT says, to the letter, where there is nothing to remove.
+type noneFound struct{}
+
+func (noneFound) Error() string { return "No object definitions have been found" }
