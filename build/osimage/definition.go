@@ -17,10 +17,10 @@ type Definition struct {
 	// Path is the file that it was read from; "" if none.
 	Path string
 
-	values map[string]string
-	lines  map[string]int // where in the file each attribute stands
-	text   *yaml.Node     // the file's document as it was read; nil if it had none
-	raw    []byte         // the file of comments alone
+	values   map[string]string
+	lines    map[string]int // where in the file each attribute stands
+	text     *yaml.Node     // the file's document as it was read; nil if it had none
+	comments string         // of a file that had nothing else
 }
 
 // AttributeError is about a name that no attribute has.

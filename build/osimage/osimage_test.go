@@ -134,6 +134,7 @@ func TestParse(t *testing.T) {
 		{"comments alone", "# nothing yet\n", ""},
 		{"empty values", "osvers:\nprofile: ''\n", ""},
 		{"numbers are text", "kernelver: 6.10\npermission: 0755\n", ""},
+		{"not UTF-8", "\xff\xfe\xa9", "d/x.yaml: the file is not UTF-8"},
 		{"a list", "- a\n", "d/x.yaml:1: an osimage is written as lines of ATTRIBUTE: VALUE"},
 		{"two documents", "profile: a\n---\nprofile: b\n", "d/x.yaml:2: a file holds one osimage, and here begins another"},
 		{"bad indentation", "profile: a\n osvers: b\n", "d/x.yaml:2: mapping values are not allowed in this context"},
@@ -249,6 +250,7 @@ func TestCommentsStay(t *testing.T) {
 	tests := []struct{ name, text, unset, want string }{
 		{"of the file", "# Site\n\nosvers: a\n\n# End\n", "profile", "# Site\n\nosvers: a\nprofile: new\n\n# End\n"},
 		{"above what goes", "# Site\nosvers: a\nosarch: x86_64\n", "osvers", "# Site\nosarch: x86_64\nprofile: new\n"},
+		{"without a line's end", "# nothing yet", "", "# nothing yet\nprofile: new\n"},
 		{"alone", "# nothing yet\n", "", "# nothing yet\nprofile: new\n"},
 	}
 	for _, tt := range tests {

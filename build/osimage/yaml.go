@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -21,12 +22,19 @@ func Parse(path string, text []byte) (*Definition, error) {
 		Name: strings.TrimSuffix(filepath.Base(path), extension), Path: path,
 		values: map[string]string{}, lines: map[string]int{},
 	}
+	if !utf8.Valid(text) {
+		return nil, Problems{{path, 0, "the file is not UTF-8"}}
+	}
 	doc, err := document(text)
 	if err != nil {
 		return nil, Problems{{path, yamlLine(err), yamlText(err)}}
 	}
 	if doc == nil {
-		d.raw = text
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "#") {
+				d.comments = joinComments(d.comments, line)
+			}
+		}
 		return d, nil
 	}
 	root := doc.Content[0]
@@ -187,10 +195,10 @@ func (d *Definition) Encode(dir string) ([]byte, error) {
 		}
 	}
 	if len(root.Content) == 0 {
-		return []byte(joinComments(string(d.raw), doc.HeadComment, root.HeadComment, root.FootComment, doc.FootComment)), nil
+		return []byte(joinComments(d.comments, doc.HeadComment, root.HeadComment, root.FootComment, doc.FootComment)), nil
 	}
 	var b bytes.Buffer
-	b.Write(d.raw)
+	b.WriteString(d.comments)
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
 	if err := enc.Encode(doc); err != nil {
