@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,8 +24,10 @@ type Stage struct {
 	temp string // "" once published or aborted
 	keep int
 
-	inputs  string
-	outputs []*Output // the files that were made
+	inputs string
+
+	mu      sync.Mutex // files are made side by side
+	outputs []*Output  // the files that were made
 }
 
 // Begin starts a new version of dir, which is made where it is missing. What an
@@ -61,6 +64,7 @@ func Begin(ctx context.Context, dir string, o Options) (_ *Stage, err error) {
 }
 
 // Create makes a file of the new version. The caller finishes and closes it.
+// Several goroutines may make files at a time.
 func (s *Stage) Create(name string) (*Output, error) {
 	f, err := os.OpenFile(filepath.Join(s.temp, name), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o644)
 	if err != nil {
@@ -70,6 +74,8 @@ func (s *Stage) Create(name string) (*Output, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	out := newOutput(name, f)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.outputs = append(s.outputs, out)
 	return out, nil
 }

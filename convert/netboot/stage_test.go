@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rootcast/rootcast/convert/netboot"
 )
@@ -110,6 +112,40 @@ func TestPublish(t *testing.T) {
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "rootimg.sfs")); !os.IsNotExist(err) {
 		t.Errorf("the name of a dropped file is still there: %v", err)
+	}
+}
+
+// Files that are made side by side are all published.
+func TestCreateSideBySide(t *testing.T) {
+	s, err := netboot.Begin(t.Context(), t.TempDir(), netboot.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Abort(); err != nil {
+			t.Error(err)
+		}
+	}()
+	m := &netboot.Manifest{Version: netboot.ManifestVersion, Boot: "ramdisk", Files: make([]netboot.File, 300)}
+	var g errgroup.Group
+	begin := make(chan struct{})
+	for i := range m.Files {
+		g.Go(func() error {
+			<-begin
+			f, err := s.Create(fmt.Sprintf("file%d", i))
+			if err != nil {
+				return err
+			}
+			m.Files[i], err = f.Finish(t.Context())
+			return errors.Join(err, f.Close())
+		})
+	}
+	close(begin)
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Publish(t.Context(), m); err != nil {
+		t.Error(err)
 	}
 }
 
