@@ -3,6 +3,8 @@ package osimage
 import (
 	"slices"
 	"strings"
+
+	"github.com/xrash/smetrics"
 )
 
 // Kind says what an attribute's value is made of.
@@ -126,3 +128,15 @@ func FindAttribute(name string) (Attribute, bool) {
 
 // hasPaths tells whether values of the attribute name files of this machine.
 func (a Attribute) hasPaths() bool { return a.Kind == Files || a.Kind == Scripts || a.Kind == Places }
+
+// nearestAttribute is what was meant by a name that no attribute has, "" if none
+// is near.
+func nearestAttribute(name string) string {
+	best, least := "", 3 // two letters may be wrong
+	for _, a := range Attributes() {
+		if n := smetrics.WagnerFischer(name, a.Name, 1, 1, 1); n < least {
+			best, least = a.Name, n
+		}
+	}
+	return best
+}

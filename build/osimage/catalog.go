@@ -241,16 +241,11 @@ func (c Catalog) Rename(d *Definition, name string) error {
 	return nil
 }
 
-// Sharing returns the names of other definitions whose rootimgdir is d's.
-func (c Catalog) Sharing(d *Definition) ([]string, error) {
+// Sharing returns the names of those in all, but d itself, whose rootimgdir is d's.
+func (d *Definition) Sharing(all []*Definition) []string {
 	dir := d.Get("rootimgdir")
 	if dir == "" {
-		return nil, nil
-	}
-	all, err := c.All()
-	var bad Problems
-	if err != nil && !errors.As(err, &bad) {
-		return nil, err
+		return nil
 	}
 	var names []string
 	for _, other := range all {
@@ -258,5 +253,5 @@ func (c Catalog) Sharing(d *Definition) ([]string, error) {
 			names = append(names, other.Name)
 		}
 	}
-	return names, nil
+	return names
 }

@@ -26,9 +26,13 @@ type Definition struct {
 // AttributeError is about a name that no attribute has.
 type AttributeError struct{ Name string }
 
-// Error is what xCAT says, to the letter.
+// Error is what xCAT says, to the letter, and which attribute may be meant.
 func (e *AttributeError) Error() string {
-	return fmt.Sprintf("'%s' is not a valid attribute name for an object type of 'osimage'.", e.Name)
+	text := fmt.Sprintf("'%s' is not a valid attribute name for an object type of 'osimage'.", e.Name)
+	if near := nearestAttribute(e.Name); near != "" {
+		text += " Did you mean " + near + "?"
+	}
+	return text
 }
 
 // Problem is a mistake in a definition or in a file that it names.

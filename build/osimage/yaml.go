@@ -88,14 +88,7 @@ func (d *Definition) add(key, value *yaml.Node) error {
 	if err != nil {
 		return err
 	}
-	err = d.Set(name, text, filepath.Dir(d.Path))
-	var unknown *AttributeError
-	if errors.As(err, &unknown) {
-		if near := NearestAttribute(name); near != "" {
-			return fmt.Errorf("%w Did you mean %s?", err, near)
-		}
-	}
-	return err
+	return d.Set(name, text, filepath.Dir(d.Path))
 }
 
 // valueOf is a value as one text: a list's items have commas between them.
@@ -121,41 +114,6 @@ func valueOf(name string, value *yaml.Node) (string, error) {
 	case yaml.DocumentNode, yaml.MappingNode, yaml.AliasNode:
 	}
 	return "", fmt.Errorf("the value of %s is neither a text nor a list of them", name)
-}
-
-// NearestAttribute is what was meant by a name that no attribute has, "" if none
-// is near.
-func NearestAttribute(name string) string {
-	best, least := "", 3 // two letters may be wrong
-	for _, a := range Attributes() {
-		if n := distance(name, a.Name); n < least {
-			best, least = a.Name, n
-		}
-	}
-	if best == name {
-		return ""
-	}
-	return best
-}
-
-// distance is Levenshtein's, with bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		above := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := above
-			if a[i] != b[j] {
-				cost = 1 + min(above, row[j], row[j+1])
-			}
-			above, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 // yamlLine is the line that the library's error names, 0 if none.

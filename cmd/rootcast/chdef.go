@@ -70,7 +70,7 @@ func (c *chdef) run(_ context.Context, args []string) error {
 	for _, s := range stanzas {
 		d, err := into.Load(s.Name)
 		if errors.Is(err, osimage.ErrNotExist) {
-			d, err = (&osimage.Definition{}).Clone(s.Name), nil
+			d, err = &osimage.Definition{Name: s.Name}, nil
 			made = append(made, s.Name)
 		}
 		if err == nil {
@@ -82,6 +82,9 @@ func (c *chdef) run(_ context.Context, args []string) error {
 		list = append(list, d)
 	}
 	if err := c.e.saveDefinitions(into, list); err != nil {
+		return err
+	}
+	if err := c.e.sayChanged(len(list)); err != nil {
 		return err
 	}
 	for _, name := range made {
@@ -104,6 +107,5 @@ func (c *chdef) renameTo(into osimage.Catalog, stanzas []osimage.Stanza) error {
 	if err := into.Rename(old, c.rename); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(c.e.stdout, "1 object definitions have been created or modified.")
-	return err
+	return c.e.sayChanged(1)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -60,7 +59,7 @@ func (c *lsdef) run(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	list, failed := c.find(names)
+	list, failed := definitions(catalog(c.dir), names)
 	var shown []*osimage.Definition
 	for _, d := range list {
 		if holds(filters, d) {
@@ -73,10 +72,8 @@ func (c *lsdef) run(_ context.Context, args []string) error {
 	case len(shown) == 0:
 		c.e.say("Could not find any objects of type 'osimage'.")
 		return nil
-	default:
-		err = osimage.WriteListing(c.e.stdout, listing, shown...)
 	}
-	return errors.Join(err, failed)
+	return errors.Join(osimage.WriteListing(c.e.stdout, listing, shown...), failed)
 }
 
 func holds(filters []osimage.Filter, d *osimage.Definition) bool {
@@ -95,7 +92,7 @@ func (c *lsdef) parse(names []string) (osimage.Listing, []osimage.Filter, error)
 	if c.attributes != "" {
 		for name := range strings.SplitSeq(c.attributes, ",") {
 			if _, ok := osimage.FindAttribute(name); !ok {
-				return l, nil, unknownAttribute(name)
+				return l, nil, &osimage.AttributeError{Name: name}
 			}
 			l.Attributes = append(l.Attributes, name)
 		}
@@ -115,32 +112,4 @@ func (c *lsdef) parse(names []string) (osimage.Listing, []osimage.Filter, error)
 	}
 	l.Short = c.short || !c.long && !c.all && l.Attributes == nil && len(names) == 0
 	return l, filters, nil
-}
-
-// find returns what can be shown, and why the rest cannot.
-func (c *lsdef) find(names []string) ([]*osimage.Definition, error) {
-	from := catalog(c.dir)
-	if len(names) == 0 {
-		return from.All()
-	}
-	var list []*osimage.Definition
-	var failed []error
-	for _, name := range names {
-		d, err := load(from, name)
-		if err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		list = append(list, d)
-	}
-	return list, errors.Join(failed...)
-}
-
-// unknownAttribute is the error for a name that no attribute has, with the one
-// that may be meant.
-func unknownAttribute(name string) error {
-	if near := osimage.NearestAttribute(name); near != "" {
-		return fmt.Errorf("%w Did you mean %s?", &osimage.AttributeError{Name: name}, near)
-	}
-	return &osimage.AttributeError{Name: name}
 }

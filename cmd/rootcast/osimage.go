@@ -197,30 +197,25 @@ func (c *osimageCommand) define(base *osimage.Definition, name string, assignmen
 	if err := osimage.CheckName(name); err != nil {
 		return usageErrorf("%v", err)
 	}
-	s := osimage.Stanza{Name: name}
-	for _, text := range assignments {
-		attribute, value, ok := strings.Cut(text, "=")
-		if !ok {
-			return usageErrorf("%q is not ATTRIBUTE=VALUE", text)
+	s, err := stanzaOf(name, assignments)
+	if err != nil {
+		return err
+	}
+	return c.save(base, s)
+}
+
+// save makes definitions of stanzas and prints the files that hold them.
+func (c *osimageCommand) save(base *osimage.Definition, stanzas ...osimage.Stanza) error {
+	list, err := c.makeDefinitions(catalog(c.dir), base, stanzas, c.force)
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		if _, err := fmt.Fprintln(c.stdout, d.Path); err != nil {
+			return err
 		}
-		s.Assignments = append(s.Assignments, osimage.Assignment{Attribute: attribute, Value: value})
 	}
-	into := catalog(c.dir)
-	unlock, err := into.Lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	d, err := (&mkdef{force: c.force}).define(into, base.Clone(name), s)
-	if err != nil {
-		return err
-	}
-	if err := into.Save(d); err != nil {
-		return err
-	}
-	c.warnOfSharing(into, d)
-	_, err = fmt.Fprintln(c.stdout, d.Path)
-	return err
+	return nil
 }
 
 func newOsimageCopyCommand(e *env) *cli.Command {
@@ -308,28 +303,7 @@ func (c *osimageCommand) importStanzas(_ context.Context, args []string) error {
 			return err
 		}
 	}
-	into := catalog(c.dir)
-	unlock, err := into.Lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	var list []*osimage.Definition
-	for _, s := range stanzas {
-		d, err := (&mkdef{force: c.force}).define(into, (&osimage.Definition{}).Clone(s.Name), s)
-		if err != nil {
-			return err
-		}
-		list = append(list, d)
-	}
-	if err := into.SaveAll(list); err != nil {
-		return err
-	}
-	for _, d := range list {
-		fmt.Fprintln(c.stdout, d.Path)
-	}
-	c.warnOfSharing(into, list...)
-	return nil
+	return c.save(&osimage.Definition{}, stanzas...)
 }
 
 func newOsimageExportCommand(e *env) *cli.Command {
@@ -344,7 +318,7 @@ mkdef -z reads.
    rootcast osimage export compute | ssh mgmt mkdef -z`,
 		Flags: []cli.Flag{c.dirFlag()},
 		Action: action(e, "[NAME...]", 0, -1, func(_ context.Context, args []string) error {
-			list, err := (&lsdef{objects: objects{dir: c.dir}}).find(args)
+			list, err := definitions(catalog(c.dir), args)
 			if err != nil {
 				return err
 			}

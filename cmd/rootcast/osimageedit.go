@@ -178,9 +178,14 @@ func (c *osimageCommand) lint(_ context.Context, args []string) error {
 			return err
 		}
 	}
+	all, err := from.All()
+	var unreadable osimage.Problems // which are found below, if they are asked for
+	if err != nil && !errors.As(err, &unreadable) {
+		return err
+	}
 	bad := 0
 	for _, name := range args {
-		found, err := lintOne(from, name)
+		found, err := lintOne(from, name, all)
 		if err != nil {
 			return err
 		}
@@ -198,8 +203,8 @@ func (c *osimageCommand) lint(_ context.Context, args []string) error {
 	return nil
 }
 
-// lintOne returns a line for each mistake.
-func lintOne(from osimage.Catalog, name string) (lines []string, err error) {
+// lintOne returns a line for each mistake; all are the definitions that there are.
+func lintOne(from osimage.Catalog, name string, all []*osimage.Definition) (lines []string, err error) {
 	var d *osimage.Definition
 	if strings.ContainsRune(name, filepath.Separator) || strings.HasSuffix(name, ".yaml") {
 		var text []byte
@@ -227,9 +232,8 @@ func lintOne(from osimage.Catalog, name string) (lines []string, err error) {
 			lines = append(lines, err.Error())
 		}
 	}
-	others, err := from.Sharing(d)
-	for _, other := range others {
+	for _, other := range d.Sharing(all) {
 		lines = append(lines, fmt.Sprintf("%s: rootimgdir: osimage %s has it too", d.Path, other))
 	}
-	return lines, err
+	return lines, nil
 }

@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 	"github.com/urfave/cli/v2"
-
-	"github.com/rootcast/rootcast/build/osimage"
 )
 
 // xcatCommand is a command with the name and the command line of xCAT's: options
@@ -120,29 +117,4 @@ func (o *objects) list(command string, args []string) (names, assignments []stri
 		}
 	}
 	return names, assignments, nil
-}
-
-// missing is what xCAT says, to the letter, of an object that there is not.
-type missing string
-
-func (m missing) Error() string {
-	return fmt.Sprintf("Could not find an object named '%s' of type 'osimage'.", string(m))
-}
-
-// load reads one definition, or says as xCAT does that there is none.
-func load(c osimage.Catalog, name string) (*osimage.Definition, error) {
-	d, err := c.Load(name)
-	if errors.Is(err, osimage.ErrNotExist) {
-		return nil, missing(name)
-	}
-	return d, err
-}
-
-// where is the directory that relative paths of the command line are meant from.
-func where() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("finding the working directory: %w", err)
-	}
-	return dir, nil
 }

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/xrash/smetrics"
 )
 
 // maxNear is how many names an error offers.
@@ -20,7 +22,7 @@ func nearest(word string, names map[string]bool) []string {
 	var found []near
 	limit := 1 + len(word)/4
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		far := distance(word, name)
+		far := smetrics.WagnerFischer(word, name, 1, 1, 1) // letters to change, add or take away
 		if far > limit && (len(word) < 3 || !strings.Contains(name, word)) {
 			continue
 		}
@@ -32,25 +34,4 @@ func nearest(word string, names map[string]bool) []string {
 		list = append(list, n.name)
 	}
 	return list
-}
-
-// distance counts the letters to change, add or take away (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := corner
-			if a[i] != b[j] {
-				cost++
-			}
-			corner = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
