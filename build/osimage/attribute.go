@@ -49,9 +49,11 @@ func Attributes() []Attribute {
 // imageAttributes are the columns of xCAT's table osimage.
 func imageAttributes() []Attribute {
 	list := []Attribute{
+		{Name: "baseimage", Kind: Text, Usage: "the OCI image that the packages are added to (rootcast's own)"},
 		{Name: "cfmdir", Kind: Text, Usage: "of a product beside xCAT; kept, not used"},
 		{Name: "description", Kind: Text, Usage: "what the image is for"},
 		{Name: "environvar", Kind: List, Usage: "NAME=VALUE pairs for scripts and #INCLUDE paths"},
+		{Name: "gpgkeys", Kind: Files, Usage: "keys that sign the repositories (rootcast's own)"},
 		{Name: "groups", Kind: List, Usage: "groups of images, which litefile rules can name"},
 		{Name: "imagetype", Kind: Word, Values: []string{"linux"}, Usage: "linux"},
 		{Name: "isdeletable", Kind: Text, Usage: "of a product beside xCAT; kept, not used"},

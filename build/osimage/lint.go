@@ -71,7 +71,7 @@ func (d *Definition) checkNFSOptions() (problems Problems) {
 }
 
 // fileAttributes are those whose files are read as they are.
-func fileAttributes() []string { return []string{"exlist", "synclists", "template"} }
+func fileAttributes() []string { return []string{"exlist", "gpgkeys", "synclists", "template"} }
 
 func (d *Definition) checkFiles() (problems Problems) {
 	for _, name := range fileAttributes() {
