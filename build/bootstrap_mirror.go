@@ -21,7 +21,7 @@ import (
 
 const (
 	askTimeout = 20 * time.Second
-	askLimit   = 4 << 20 // of a Release file; the largest in use are 0.3 MiB
+	askLimit   = 64 << 20 // of an index; the largest Release files in use are 0.3 MiB, Packages of 60 000 packages 50 MiB
 )
 
 // mirrorSource is a suite at a mirror, and what the mirror said of it.
@@ -274,9 +274,12 @@ func fetch(ctx context.Context, client *http.Client, uri string) (text string, f
 	default:
 		return "", false, fmt.Errorf("it answered %q", resp.Status)
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, askLimit))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, askLimit+1))
 	if err != nil {
 		return "", false, plainURLError(err)
+	}
+	if len(data) > askLimit {
+		return "", false, fmt.Errorf("its answer is larger than %d MiB", askLimit>>20)
 	}
 	return string(data), true, nil
 }

@@ -136,6 +136,19 @@ func (a architecture) platformName() string {
 	return strings.TrimSuffix("linux/"+a.goarch+"/"+a.variant, "/")
 }
 
+// rpm is what RPM packages call the architecture.
+func (a architecture) rpm() string {
+	switch a.goarch + a.variant {
+	case "386":
+		return "i686"
+	case "armv7":
+		return "armv7hl"
+	case "armv5":
+		return "armv5tel"
+	}
+	return a.qemu
+}
+
 // isUbuntuPort tells the architectures that Ubuntu serves from a place apart.
 func (a architecture) isUbuntuPort() bool { return a.debian != "amd64" && a.debian != "i386" }
 
