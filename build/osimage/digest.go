@@ -9,10 +9,10 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Digest covers the definition and every file that it references, but not where
-// they lie, nor the definition's name: what it says is the same whenever the
-// image would be. Attributes without a part in the image, such as notes, count
-// too, for they are in its labels.
+// Digest covers the definition, every file that it references and what synclists
+// take into the image, but not where they lie, nor the definition's name: what it
+// says is the same whenever the image would be. Attributes without a part in the
+// image, such as notes, count too, for they are in its labels.
 func (d *Definition) Digest() (digest.Digest, error) {
 	files, err := d.References()
 	if err != nil {
@@ -28,6 +28,7 @@ func (d *Definition) Digest() (digest.Digest, error) {
 		names[file] = fmt.Sprintf("%d", i)
 		fmt.Fprintf(sum, "file %d %s\n", i, content)
 	}
+	d.digestSources(sum)
 	for _, name := range d.Attributes() {
 		a, _ := FindAttribute(name)
 		value := a.mapPaths(d.values[name], func(path string) string {

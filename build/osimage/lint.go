@@ -14,9 +14,9 @@ import (
 
 // Check finds what would keep the image from being made: attributes that are
 // missing or cannot be right together, files that cannot be read, scripts that
-// cannot be run, lists of packages with mistakes. The error is Problems.
+// cannot be run, lists of packages and of files with mistakes. The error is Problems.
 func (d *Definition) Check() error {
-	problems := slices.Concat(d.checkValues(), d.checkFiles(), d.checkScripts(), d.checkPackages())
+	problems := slices.Concat(d.checkValues(), d.checkFiles(), d.checkScripts(), d.checkPackages(), d.checkSynclists())
 	return problems.err()
 }
 
@@ -82,6 +82,14 @@ func (d *Definition) checkFiles() (problems Problems) {
 		}
 	}
 	return problems
+}
+
+func (d *Definition) checkSynclists() Problems {
+	_, err := ReadSynclists(d.Items("synclists"), d.Environment())
+	var bad Problems
+	errors.As(err, &bad)
+	// Those about a list as a whole are in checkFiles.
+	return slices.DeleteFunc(bad, func(p Problem) bool { return p.Line == 0 })
 }
 
 // readable refuses a file that cannot be opened, or is none.
