@@ -42,7 +42,7 @@ install: ## install bin/rootcast below DESTDIR and PREFIX (/usr/local)
 	install -D -m 0755 bin/rootcast '$(DESTDIR)$(PREFIX)/bin/rootcast'
 
 install-xcat-names: ## install links by which rootcast answers to lsdef, mkdef, chdef and rmdef
-	for name in lsdef mkdef chdef rmdef; do ln -sfn rootcast '$(DESTDIR)$(PREFIX)'/bin/$$name || exit; done
+	for name in lsdef mkdef chdef rmdef genimage packimage; do ln -sfn rootcast '$(DESTDIR)$(PREFIX)'/bin/$$name || exit; done
 
 test: all ## run all tests
 	@hack/setup.sh test

@@ -75,7 +75,7 @@ func (s *Store) Bootstrap(ctx context.Context, b Bootstrap) (Result, error) {
 	for _, r := range results {
 		ids = append(ids, r.ID)
 	}
-	return s.makeIndex(ctx, ids, b.Tags)
+	return s.MakeIndex(ctx, ids, b.Tags)
 }
 
 func (s *Store) bootstrap(ctx context.Context, p *bootstrapPlan) (Result, error) {

@@ -101,7 +101,7 @@ func (s *Store) Build(ctx context.Context, r Recipe) (_ Result, err error) {
 	for _, j := range jobs {
 		ids = append(ids, j.id)
 	}
-	return s.makeIndex(ctx, ids, r.Tags)
+	return s.MakeIndex(ctx, ids, r.Tags)
 }
 
 // plan is a recipe translated for the Buildah library.

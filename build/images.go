@@ -281,3 +281,20 @@ func remove(ctx context.Context, rt *libimage.Runtime, names []string, o *libima
 	}
 	return removed, errors.Join(errs...)
 }
+
+// Labels are those of an image of the store.
+func (s *Store) Labels(ctx context.Context, image string) (map[string]string, error) {
+	rt, err := s.runtime(s.registry)
+	if err != nil {
+		return nil, err
+	}
+	img, _, err := rt.LookupImage(image, nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading image %s: %w", image, err)
+	}
+	labels, err := img.Labels(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading image %s: %w", image, err)
+	}
+	return labels, nil
+}

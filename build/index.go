@@ -42,9 +42,9 @@ func (s *Store) addIndex(bytes []byte, instances map[digest.Digest]string, names
 	return s.result(d.Encoded())
 }
 
-// makeIndex makes an index of images of the store, in their order, so that equal
+// MakeIndex makes an index of images of the store, in their order, so that equal
 // images make an equal index, and names it.
-func (s *Store) makeIndex(ctx context.Context, ids, tags []string) (Result, error) {
+func (s *Store) MakeIndex(ctx context.Context, ids, tags []string) (Result, error) {
 	names, err := normalizeTags(tags)
 	if err != nil {
 		return Result{}, err

@@ -76,3 +76,12 @@ func Platform(osarch string) (string, error) {
 	}
 	return "linux/" + name, nil
 }
+
+// Architecture is the osarch of an OCI platform, "" if there is none.
+func Architecture(platform string) string {
+	names := map[string]string{
+		"linux/amd64": "x86_64", "linux/arm64": "aarch64", "linux/arm64/v8": "aarch64", "linux/ppc64le": "ppc64le", "linux/riscv64": "riscv64",
+		"linux/s390x": "s390x", "linux/386": "x86",
+	}
+	return names[platform]
+}

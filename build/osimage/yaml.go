@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
@@ -255,4 +256,18 @@ func scalar(text string) *yaml.Node {
 	n := &yaml.Node{}
 	n.SetString(text)
 	return n
+}
+
+// ReadFile reads the definition in a file. The error is Problems if it cannot be
+// understood.
+func ReadFile(name string) (*Definition, error) {
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading osimage %s: %w", name, err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading osimage %s: %w", name, err)
+	}
+	return Parse(path, text)
 }

@@ -78,6 +78,8 @@ func commands(e *env) []*cli.Command {
 		newMkdefCommand(e),
 		newChdefCommand(e),
 		newRmdefCommand(e),
+		newGenimageCommand(e),
+		newPackimageCommand(e),
 		newVersionCommand(e),
 	}
 	completeCommands(e, list)

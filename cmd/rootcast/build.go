@@ -107,7 +107,12 @@ func (c *buildCommand) run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	r.Output = out
-	result, err := store.Build(ctx, r)
+	var result build.Result
+	if file := osimageRecipe(r); file != "" {
+		result, err = c.buildDefinition(ctx, store, r, file)
+	} else {
+		result, err = store.Build(ctx, r)
+	}
 	if cerr := closeLog(); err == nil {
 		err = cerr
 	}

@@ -40,7 +40,7 @@ func newOsimageCommand(e *env) *cli.Command {
 		Description: osimageDescription,
 		Subcommands: []*cli.Command{
 			newOsimageListCommand(e), newOsimageShowCommand(e), newOsimageCreateCommand(e), newOsimageCopyCommand(e),
-			newOsimageEditCommand(e), newOsimageRemoveCommand(e), newOsimageLintCommand(e),
+			newOsimageEditCommand(e), newOsimageRemoveCommand(e), newOsimageLintCommand(e), newOsimageRenderCommand(e),
 			newOsimageImportCommand(e), newOsimageExportCommand(e),
 		},
 		Action: func(c *cli.Context) error {

@@ -1,0 +1,25 @@
+package build
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// State tells what the repositories of b hold now: it changes whenever a package
+// does that b could install, and with what b asks for.
+func (b Bootstrap) State(ctx context.Context) (digest.Digest, error) {
+	plans, err := b.plans()
+	if err != nil {
+		return "", err
+	}
+	sum := digest.SHA256.Digester()
+	for _, p := range plans {
+		if err := p.askMirrors(ctx); err != nil {
+			return "", p.failed(err)
+		}
+		fmt.Fprintf(sum.Hash(), "%s\n%d\n%s\n", p.history(), p.epoch.Unix(), p.sourcesList(p.keyring, true))
+	}
+	return sum.Digest(), nil
+}

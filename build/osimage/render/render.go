@@ -1,0 +1,518 @@
+package render
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/rootcast/rootcast/build/osimage"
+)
+
+// Options are what a definition does not say.
+type Options struct {
+	Base        string // the image that the packages are added to
+	NoUpdate    bool   // packages that are there stay as they are when further ones are added
+	HostScripts bool   // postinstall is left out: whoever builds runs it
+	Timezone    string // such as Europe/Berlin; "": the base's
+	Unchecked   Unchecked
+	// IgnoreKernel adds driver packages whatever kernel they say they are for.
+	IgnoreKernel bool
+}
+
+// Unchecked says which packages are taken without a check of signatures.
+type Unchecked string
+
+// What can go unchecked.
+const (
+	CheckAll       Unchecked = ""          // nothing
+	OtherUnchecked Unchecked = "otherpkgs" // what otherpkgdir has
+	AllUnchecked   Unchecked = "all"
+)
+
+// Rendering is a build context.
+type Rendering struct {
+	Containerfile string
+	Files         []File
+	// Volumes are local repositories that the steps read, as HOST:CONTAINER:ro.
+	Volumes []string
+	// Repositories are all that packages come from, as pkgdir and otherpkgdir say it.
+	Repositories []string
+	// Indexes are repositories without repository data, which is to be made.
+	Indexes []Index
+	// Packages are those that the steps install.
+	Packages []osimage.Package
+}
+
+// File is a file of the context, whose content is given or in the file Source.
+type File struct {
+	Name    string
+	Mode    fs.FileMode
+	Source  string
+	Content string
+}
+
+// Index is a directory of RPM packages whose repository data goes into the
+// directory Name of the context, as createrepo_c makes it.
+type Index struct{ Dir, Name string }
+
+// mountedAt is where the steps see the context's directory contextDir.
+const (
+	contextDir = "rootcast"
+	mountedAt  = "/run/rootcast"
+	rootDir    = "/." // the image's root as scripts get it: no script takes it for the machine's own
+)
+
+// Render returns the build context that d stands for. The error is
+// osimage.Problems: everything that keeps the image from being made.
+func Render(d *osimage.Definition, o Options) (*Rendering, error) {
+	if err := d.Check(); err != nil {
+		return nil, err
+	}
+	distribution, err := osimage.ParseDistribution(d.Get("osvers"))
+	if err != nil {
+		return nil, err
+	}
+	r := &renderer{d: d, o: o, distribution: distribution, out: &Rendering{}}
+	if r.lists, err = osimage.ReadPackages(d.Items("pkglist"), d.Environment()); err != nil {
+		return nil, err
+	}
+	if r.others, err = osimage.ReadPackages(d.Items("otherpkglist"), d.Environment()); err != nil {
+		return nil, err
+	}
+	switch distribution.Family {
+	case osimage.APT:
+		r.manager = &apt{r}
+	case osimage.DNF:
+		r.manager = &dnf{r}
+	default:
+		r.manager = &zypper{r}
+	}
+	if err := r.render(); err != nil {
+		return nil, err
+	}
+	return r.out, nil
+}
+
+// manager is a package manager, as lines of shell.
+type manager interface {
+	// begin is what goes before the first step, as lines of a Containerfile.
+	begin() []string
+	// cache is the mount that keeps what was downloaded.
+	cache() []string
+	// repositories adds to the rendering what pkgdir and otherpkgdir name.
+	repositories() error
+	// prepare is what each step does first, finish what it does last.
+	prepare() []string
+	finish() []string
+	install(names []string) ([]string, error)
+	remove(names []string) []string
+	upgrade() []string
+	// versioned is the package of a kernel as kernelver and krpmver want it.
+	versioned(name string) string
+	// drivers installs packages of drivers from files.
+	drivers(files []string) ([]string, error)
+	// dhcp is the file that has an interface ask DHCP.
+	dhcp(port string) File
+}
+
+type renderer struct {
+	d             *osimage.Definition
+	o             Options
+	distribution  osimage.Distribution
+	lists, others *osimage.PackageList
+	manager       manager
+	out           *Rendering
+	text          strings.Builder
+	problems      osimage.Problems
+}
+
+func (r *renderer) line(format string, args ...any) { fmt.Fprintf(&r.text, format+"\n", args...) }
+
+func (r *renderer) file(name, source string, mode fs.FileMode) string {
+	r.out.Files = append(r.out.Files, File{Name: contextDir + "/" + name, Mode: mode, Source: source})
+	return mountedAt + "/" + name
+}
+
+func (r *renderer) content(name, content string) string {
+	r.out.Files = append(r.out.Files, File{Name: contextDir + "/" + name, Mode: 0o644, Content: content})
+	return mountedAt + "/" + name
+}
+
+func (r *renderer) render() error {
+	if err := r.manager.repositories(); err != nil {
+		return err
+	}
+	r.header()
+	for _, step := range []func() error{r.packages, r.otherPackages, r.driverPackages} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	r.settings()
+	r.interfaces()
+	if !r.o.HostScripts {
+		r.scripts()
+	}
+	r.line("\nCMD [\"/sbin/init\"]")
+	r.out.Containerfile = r.text.String()
+	return problemsOf(r.problems)
+}
+
+func problemsOf(p osimage.Problems) error {
+	if len(p) == 0 {
+		return nil
+	}
+	return p
+}
+
+// header says what the recipe is and begins with the base.
+func (r *renderer) header() {
+	r.line("# The osimage %s as a recipe, written by rootcast osimage render.", r.d.Name)
+	r.line("#")
+	r.line("#    rootcast build -t %s \\", strings.ToLower(r.d.Name))
+	for _, v := range r.out.Volumes {
+		r.line("#        --volume %s \\", quote(v))
+	}
+	r.line("#        --platform %s .", platformOf(r.d))
+	r.line("\nARG BASE=%s\nFROM ${BASE}\n", r.o.Base)
+	r.line("LABEL io.rootcast.kernel.args=%q\n", kernelArguments(r.d))
+	r.line("# What the repositories hold: with another value packages are installed anew.")
+	r.line("ARG REPOSITORIES=\"\"")
+	for _, l := range r.manager.begin() {
+		r.line("%s", l)
+	}
+}
+
+func platformOf(d *osimage.Definition) string {
+	platform, err := osimage.Platform(d.Get("osarch"))
+	if err != nil {
+		return "linux/" + d.Get("osarch")
+	}
+	return platform
+}
+
+// kernelArguments are the consoles of the architecture's machines, and those that
+// the definition adds, without xCAT's for installed systems (R::).
+func kernelArguments(d *osimage.Definition) string {
+	consoles := map[string]string{"aarch64": "console=tty0 console=ttyAMA0,115200", "ppc64le": "console=tty0 console=hvc0", "ppc64el": "console=tty0 console=hvc0", "s390x": "console=ttysclp0"}
+	args := []string{"console=tty0 console=ttyS0,115200"}
+	if c, ok := consoles[d.Get("osarch")]; ok {
+		args[0] = c
+	}
+	return strings.Join(append(args, KernelArguments(d)...), " ")
+}
+
+// KernelArguments are those that a definition adds to the nodes' command line:
+// addkcmdline without what is for installed systems, and the memory of dump.
+func KernelArguments(d *osimage.Definition) []string {
+	var args []string
+	for _, a := range strings.Fields(d.Get("addkcmdline")) {
+		if !strings.HasPrefix(a, "R::") {
+			args = append(args, a)
+		}
+	}
+	dump := d.Get("dump")
+	if dump == "" {
+		return args
+	}
+	size := d.Get("crashkernelsize")
+	switch { // as xCAT's nodeset has it
+	case size != "":
+	case strings.HasPrefix(d.Get("osarch"), "ppc64"):
+		size = "256M@64M"
+	default:
+		size = "128M"
+	}
+	if rest, ok := strings.CutPrefix(dump, "fadump:"); ok {
+		return append(args, "fadump=on", "fadump_reserve_mem="+size, "dump="+rest)
+	}
+	return append(args, "crashkernel="+size, "dump="+dump)
+}
+
+// run writes a RUN step of shell lines. It sees the context, and keeps what the
+// package manager downloads.
+func (r *renderer) run(comment string, mounts []string, lines []string) {
+	r.line("\n# %s", comment)
+	r.text.WriteString("RUN ")
+	for _, m := range append([]string{"type=bind,source=" + contextDir + ",target=" + mountedAt}, mounts...) {
+		fmt.Fprintf(&r.text, "--mount=%s \\\n    ", m)
+	}
+	r.text.WriteString("<<'RUN'\nset -eu\n")
+	for _, l := range lines {
+		r.line("%s", l)
+	}
+	r.line("RUN")
+}
+
+// packageStep is a RUN step that installs.
+func (r *renderer) packageStep(comment string, env, lines []string) {
+	all := append(r.exports(env), r.manager.prepare()...)
+	all = append(append(all, lines...), r.manager.finish()...)
+	r.run(comment, r.manager.cache(), append(all, tidy()...))
+}
+
+// exports sets the variables of environvar and of a pass.
+func (r *renderer) exports(env []string) []string {
+	lines := []string{": \"$REPOSITORIES\""}
+	for _, pair := range append(r.d.Items("environvar"), env...) {
+		name, value, _ := strings.Cut(pair, "=")
+		lines = append(lines, "export "+name+"="+quote(value))
+	}
+	return lines
+}
+
+// tidy removes what must differ from node to node, in the layer that brought it.
+func tidy() []string {
+	return []string{
+		"rm -f /etc/ssh/ssh_host_*_key* /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid- /var/lib/dbus/machine-id",
+		"rm -f /var/log/*.log /var/lib/systemd/random-seed /var/cache/ldconfig/aux-cache",
+		": >/etc/machine-id",
+	}
+}
+
+func (r *renderer) packages() error {
+	for i, pass := range r.lists.Passes {
+		var names []string
+		for _, p := range pass.Packages {
+			if p.Remove != osimage.Keep { // for installations on disk alone, as xCAT has it
+				continue
+			}
+			r.out.Packages = append(r.out.Packages, p)
+			names = append(names, r.manager.versioned(p.Name))
+		}
+		if len(names) == 0 {
+			continue
+		}
+		lines, err := r.manager.install(names)
+		if err != nil {
+			return err
+		}
+		r.packageStep(numbered("Packages", i, len(r.lists.Passes)), pass.Env, lines)
+	}
+	return nil
+}
+
+func numbered(what string, i, of int) string {
+	if of < 2 {
+		return what + "."
+	}
+	return fmt.Sprintf("%s, pass %d of %d.", what, i+1, of)
+}
+
+func (r *renderer) otherPackages() error {
+	for i, pass := range r.others.Passes {
+		var before, names, after, lines []string
+		for _, p := range pass.Packages {
+			switch p.Remove {
+			case osimage.Before:
+				before = append(before, p.Name)
+			case osimage.After:
+				after = append(after, p.Name)
+			default:
+				r.out.Packages = append(r.out.Packages, p)
+				names = append(names, r.manager.versioned(p.Name))
+			}
+		}
+		if len(before)+len(names)+len(after) == 0 {
+			continue
+		}
+		if len(before) > 0 {
+			lines = append(lines, r.manager.remove(before)...)
+		}
+		if len(names) > 0 {
+			install, err := r.manager.install(names)
+			if err != nil {
+				return err
+			}
+			lines = append(lines, install...)
+		}
+		if len(after) > 0 {
+			lines = append(lines, r.manager.remove(after)...)
+		}
+		if !r.o.NoUpdate {
+			lines = append(lines, r.manager.upgrade()...)
+		}
+		r.packageStep(numbered("Further packages", i, len(r.others.Passes)), pass.Env, lines)
+	}
+	return nil
+}
+
+// driverPackages installs the packages of driverupdatesrc.
+func (r *renderer) driverPackages() error {
+	var files []string
+	for i, item := range r.d.Items("driverupdatesrc") {
+		kind, path, ok := strings.Cut(item, ":")
+		if !ok {
+			kind, path = "rpm", item
+		}
+		if kind != "rpm" {
+			r.problem("driverupdatesrc", "%s: driver disks are not read; name the packages on it as rpm:FILE", item)
+			continue
+		}
+		if _, err := os.Stat(path); err != nil {
+			r.problem("driverupdatesrc", "%v", err)
+			continue
+		}
+		files = append(files, r.file(fmt.Sprintf("drivers/%d/%s", i+1, filepath.Base(path)), path, 0o644))
+	}
+	if files == nil {
+		return nil
+	}
+	lines, err := r.manager.drivers(files)
+	if err == nil {
+		r.packageStep("Drivers.", nil, lines)
+	}
+	return err
+}
+
+func (r *renderer) problem(attribute, format string, args ...any) {
+	r.problems = append(r.problems, osimage.Problem{File: r.d.Path, Text: attribute + ": " + fmt.Sprintf(format, args...)})
+}
+
+// settings are what xCAT's genimage does to a root beside packages.
+func (r *renderer) settings() {
+	var lines []string
+	if zone := r.o.Timezone; zone != "" {
+		if !filepath.IsLocal(zone) {
+			r.problem("timezone", "%q is no time zone, as in Europe/Berlin", zone)
+			return
+		}
+		file := "/usr/share/zoneinfo/" + zone
+		lines = append(lines, "test -e "+quote(file)+" || { echo "+quote("the image has no time zone "+zone+"; tzdata brings them")+" >&2; exit 1; }",
+			"ln -sf "+quote(".."+file)+" /etc/localtime")
+	}
+	if r.d.Get("provmethod") == "statelite" {
+		mode := r.d.Get("permission")
+		if mode == "" {
+			mode = "755"
+		}
+		lines = append(lines, "install -d -m "+quote(mode)+" /.statelite")
+	}
+	if lines != nil {
+		r.run("Settings.", nil, lines)
+	}
+}
+
+// interfaces has those of otherifce ask DHCP.
+func (r *renderer) interfaces() {
+	for _, port := range r.d.Items("otherifce") {
+		if !isPort(port) {
+			r.problem("otherifce", "%q is no interface's name, such as eth1", port)
+			continue
+		}
+		f := r.manager.dhcp(port)
+		r.out.Files = append(r.out.Files, File{Name: contextDir + "/interfaces/" + filepath.Base(f.Name), Mode: f.Mode, Content: f.Content})
+		r.line("\nCOPY --chmod=%04o %s %s", f.Mode, contextDir+"/interfaces/"+filepath.Base(f.Name), f.Name)
+	}
+}
+
+func isPort(name string) bool {
+	bad := func(c rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-", c)
+	}
+	return name != "" && len(name) < 16 && !strings.ContainsFunc(name, bad) && name != "." && name != ".."
+}
+
+// scripts runs postinstall against the image's root, with xCAT's arguments and
+// environment.
+func (r *renderer) scripts() {
+	for i, script := range r.d.Scripts() {
+		name := r.file(fmt.Sprintf("postinstall/%d/%s", i+1, filepath.Base(script[0])), script[0], 0o755)
+		lines := []string{": \"$REPOSITORIES\""}
+		for _, pair := range r.d.Items("environvar") {
+			key, value, _ := strings.Cut(pair, "=")
+			lines = append(lines, "export "+key+"="+quote(value))
+		}
+		lines = append(lines, "kernel=$(ls /lib/modules 2>/dev/null | sort -V | tail -n 1)")
+		if v := r.d.Get("kernelver"); v != "" {
+			lines[len(lines)-1] = "kernel=" + quote(v)
+		}
+		lines = append(lines, "export IMG_KERNELVERSION=\"$kernel\"")
+		for _, pair := range ScriptEnvironment(r.d, rootDir) {
+			key, value, _ := strings.Cut(pair, "=")
+			lines = append(lines, "export "+key+"="+quote(value))
+		}
+		call := []string{quote(name)}
+		for _, arg := range ScriptArguments(r.d, rootDir, script) {
+			call = append(call, quote(arg))
+		}
+		r.run("The script "+oneLine(script[0])+".", nil, append(lines, strings.Join(call, " ")+
+			" || { code=$?; echo "+quote("postinstall "+script[0]+": exit status ")+"\"$code\" >&2; exit \"$code\"; }"))
+	}
+}
+
+// ScriptArguments are those that xCAT gives a postinstall script for the root in a
+// directory.
+func ScriptArguments(d *osimage.Definition, root string, script []string) []string {
+	return append([]string{root, d.Get("osvers"), d.Get("osarch"), d.Get("profile")}, script[1:]...)
+}
+
+// ScriptEnvironment is what xCAT sets for a postinstall script, but for the
+// kernel's version.
+func ScriptEnvironment(d *osimage.Definition, root string) []string {
+	env := []string{"IMG_NAME=" + d.Name, "IMG_ROOTIMGDIR=" + root}
+	for _, pair := range [][2]string{
+		{"IMG_ARCH", "osarch"}, {"IMG_OSVER", "osvers"}, {"IMG_PROFILE", "profile"}, {"IMG_PKGLIST", "pkglist"},
+		{"IMG_PKGDIR", "pkgdir"}, {"IMG_OTHERPKGLIST", "otherpkglist"}, {"IMG_OTHERPKGDIR", "otherpkgdir"},
+	} {
+		env = append(env, pair[0]+"="+d.Get(pair[1]))
+	}
+	return env
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// quote is a word that a shell takes as it is.
+func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
+
+// words are quoted words, one a line below a command.
+func words(command string, names []string) []string {
+	lines := []string{command + " \\"}
+	for i, name := range names {
+		end := " \\"
+		if i == len(names)-1 {
+			end = ""
+		}
+		lines = append(lines, "  "+quote(name)+end)
+	}
+	return lines
+}
+
+// Write makes the context in the directory dir, which is made if it is not there.
+func (r *Rendering) Write(dir string) error {
+	root := File{Name: "Containerfile", Mode: 0o644, Content: r.Containerfile}
+	if err := os.MkdirAll(filepath.Join(dir, contextDir), 0o755); err != nil {
+		return fmt.Errorf("writing the build context: %w", err)
+	}
+	for _, f := range append([]File{root}, r.Files...) {
+		content := []byte(f.Content)
+		if f.Source != "" {
+			var err error
+			if content, err = os.ReadFile(f.Source); err != nil {
+				return fmt.Errorf("writing the build context: %w", err)
+			}
+		}
+		name := filepath.Join(dir, filepath.FromSlash(f.Name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return fmt.Errorf("writing the build context: %w", err)
+		}
+		if err := os.WriteFile(name, content, f.Mode); err != nil { //nolint:gosec // a recipe is no secret
+			return fmt.Errorf("writing the build context: %w", err)
+		}
+		if err := os.Chmod(name, f.Mode); err != nil { // whatever the umask
+			return fmt.Errorf("writing the build context: %w", err)
+		}
+	}
+	return nil
+}
+
+// volume has the steps see a directory of this machine at its own path.
+func (r *renderer) volume(dir string) {
+	v := dir + ":" + dir + ":ro"
+	if !slices.Contains(r.out.Volumes, v) {
+		r.out.Volumes = append(r.out.Volumes, v)
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/rootcast/rootcast/build/osimage"
+)
+
+// What an image that genimage made says of its definition.
+const (
+	labelName       = "io.rootcast.osimage.name"
+	labelDefinition = "io.rootcast.osimage.definition" // a stanza, as mkdef -z reads it
+	labelDigest     = "io.rootcast.osimage.digest"
+	labelRootLimit  = "io.rootcast.osimage.rootlimit"
+)
+
+// osimageImageName is the name in the store of the image that is made of a definition.
+// Images are called by lower-case letters.
+func osimageImageName(d *osimage.Definition) string {
+	return "localhost/" + strings.ToLower(d.Name) + ":latest"
+}
+
+// conventionalName is xCAT's name of such an image, which several definitions may
+// share; "" if the definition does not say enough.
+func conventionalName(d *osimage.Definition) string {
+	var parts []string
+	for _, a := range []string{"osvers", "osarch", "provmethod", "profile"} {
+		if d.Get(a) == "" {
+			return ""
+		}
+		parts = append(parts, d.Get(a))
+	}
+	return "localhost/" + strings.ToLower(strings.Join(parts, "-")) + ":latest"
+}
+
+// osimageLabels are the labels of a definition's image. Passwords in the URLs of
+// repositories are not in them.
+func osimageLabels(d *osimage.Definition) ([]string, error) {
+	var text strings.Builder
+	if err := osimage.WriteStanzas(&text, withoutPasswords(d)); err != nil {
+		return nil, err
+	}
+	sum, err := d.Digest()
+	if err != nil {
+		return nil, err
+	}
+	return []string{labelName + "=" + d.Name, labelDefinition + "=" + text.String(), labelDigest + "=" + sum.String()}, nil
+}
+
+func withoutPasswords(d *osimage.Definition) *osimage.Definition {
+	public := d.Clone(d.Name)
+	for _, name := range []string{"pkgdir", "otherpkgdir"} {
+		var items []string
+		for _, item := range d.Items(name) {
+			address, rest, _ := strings.Cut(item, " ")
+			if u, err := url.Parse(address); err == nil && u.User != nil {
+				u.User = nil
+				item = strings.TrimSpace(u.String() + " " + rest)
+			}
+			items = append(items, item)
+		}
+		_ = public.Set(name, strings.Join(items, ","), "/") // it was right before
+	}
+	return public
+}
+
+// labelsOf are the labels of an image of the store.
+func (e *env) labelsOf(ctx context.Context, name string) (map[string]string, error) {
+	store, err := e.openStore()
+	if err != nil {
+		return nil, err
+	}
+	return store.Labels(ctx, name)
+}
+
+// definitionOf is the definition of that name in a catalog, or what the image that
+// was made of it elsewhere says of it.
+func (e *env) definitionOf(ctx context.Context, from osimage.Catalog, name string) (*osimage.Definition, error) {
+	d, err := load(from, name)
+	if _, none := err.(missing); !none { //nolint:errorlint // load returns it bare
+		return d, err
+	}
+	labels, lerr := e.labelsOf(ctx, "localhost/"+strings.ToLower(name)+":latest")
+	if lerr != nil || labels[labelDefinition] == "" {
+		return nil, err
+	}
+	stanzas, serr := osimage.ReadStanzas(strings.NewReader(labels[labelDefinition]), "the image's label "+labelDefinition)
+	if serr != nil {
+		return nil, serr
+	}
+	if len(stanzas) != 1 || stanzas[0].Name != name {
+		return nil, err
+	}
+	d = &osimage.Definition{Name: name}
+	e.say("there is no definition of %s here; its image has one", name)
+	return d, assign(d, stanzas[0], osimage.Assign)
+}
+
+// rootimgdirOf is where a definition's rootimgdir is, xCAT's place by default.
+func rootimgdirOf(d *osimage.Definition) string {
+	if dir := d.Get("rootimgdir"); dir != "" {
+		return dir
+	}
+	return fmt.Sprintf("/install/netboot/%s/%s/%s", d.Get("osvers"), d.Get("osarch"), d.Get("profile"))
+}
