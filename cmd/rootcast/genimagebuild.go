@@ -190,14 +190,14 @@ func (e *env) buildOsimage(ctx context.Context, store *build.Store, d *osimage.D
 	if err != nil {
 		return build.Result{}, err
 	}
-	state, err := build.RepositoryState(ctx, r.Repositories, build.RepositoryOptions{Platform: platform, Version: distributionVersion(d)})
+	args, err := repositoryStates(ctx, r, build.RepositoryOptions{Platform: platform, Version: distributionVersion(d)})
 	if err != nil {
 		return build.Result{}, err
 	}
 	heard := &buildEcho{w: e.reportWriter()}
 	recipe := build.Recipe{
 		Context: dir, Platforms: []string{platform}, Labels: o.labels, Volumes: append(o.volumes, r.Volumes...), NoCache: o.noCache, Tags: o.tags,
-		Args: map[string]string{"REPOSITORIES": state.String()}, Output: heard, TempDir: tempDir(),
+		Args: args, Output: heard, TempDir: tempDir(),
 		Registry: build.Registry{AuthFile: authFileFromEnv(), RegistriesConf: registriesConf()},
 	}
 	if recipe.SourceDateEpoch, err = e.sourceDateEpoch(); err != nil {
@@ -213,6 +213,23 @@ func (e *env) buildOsimage(ctx context.Context, store *build.Store, d *osimage.D
 	return made, fmt.Errorf("building osimage %s: %w", d.Name, err)
 }
 
+// repositoryStates are the arguments that have packages installed anew when their
+// repositories have changed.
+func repositoryStates(ctx context.Context, r *render.Rendering, o build.RepositoryOptions) (map[string]string, error) {
+	args := map[string]string{}
+	for name, list := range map[string][]string{"PKGDIR_STATE": r.Repositories, "OTHERPKGDIR_STATE": r.Others} {
+		if len(list) == 0 {
+			continue
+		}
+		state, err := build.RepositoryState(ctx, list, o)
+		if err != nil {
+			return nil, err
+		}
+		args[name] = state.String()
+	}
+	return args, nil
+}
+
 // writeContext writes a rendering and makes the repository data that it lacks.
 func (e *env) writeContext(ctx context.Context, r *render.Rendering, dir string) error {
 	if err := r.Write(dir); err != nil {
@@ -223,7 +240,7 @@ func (e *env) writeContext(ctx context.Context, r *render.Rendering, dir string)
 		if err := os.MkdirAll(to, 0o755); err != nil {
 			return fmt.Errorf("making repository data of %s: %w", index.Dir, err)
 		}
-		cmd := exec.CommandContext(ctx, "createrepo_c", "--quiet", "--no-database", "--simple-md-filenames", "--outputdir", to, "--baseurl", "file://"+index.Dir, index.Dir)
+		cmd := exec.CommandContext(ctx, "createrepo_c", "--quiet", "--no-database", "--simple-md-filenames", "--revision", "1", "--set-timestamp-to-revision", "--outputdir", to, "--baseurl", "file://"+index.Dir, index.Dir)
 		out, err := cmd.CombinedOutput()
 		switch {
 		case errors.Is(err, exec.ErrNotFound):

@@ -24,7 +24,9 @@ type xcatCommand struct {
 
 // xcatNames are the names of xCAT's commands, by which rootcast may be called
 // through links.
-func xcatNames() []string { return []string{"lsdef", "mkdef", "chdef", "rmdef", "genimage", "packimage"} }
+func xcatNames() []string {
+	return []string{"lsdef", "mkdef", "chdef", "rmdef", "genimage", "packimage"}
+}
 
 // byLink puts the command into args if rootcast was called by the name of one of
 // xCAT's commands.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,22 +38,20 @@ func (a *apt) cache() []string {
 func (a *apt) repositories() error {
 	var lines []string
 	for _, entry := range a.d.Items("pkgdir") {
-		a.out.Repositories = append(a.out.Repositories, entry)
-		more, err := a.source(entry, a.o.Unchecked == AllUnchecked)
+		more, err := a.source(entry, a.o.Unchecked == AllUnchecked, &a.out.Repositories)
 		if err != nil {
 			return err
 		}
 		lines = append(lines, more...)
 	}
 	if lines != nil {
-		a.content("sources/pkgdir.list", strings.Join(lines, "\n")+"\n")
+		a.content(pkgPart+"/pkgdir.list", strings.Join(lines, "\n")+"\n")
 	}
 	lines = nil
 	unchecked := a.o.Unchecked != CheckAll
 	for _, entry := range a.d.Items("otherpkgdir") {
 		if strings.Contains(entry, "://") {
-			a.out.Repositories = append(a.out.Repositories, entry)
-			more, err := a.source(entry, unchecked)
+			more, err := a.source(entry, unchecked, &a.out.Others)
 			if err != nil {
 				return err
 			}
@@ -60,7 +59,7 @@ func (a *apt) repositories() error {
 			continue
 		}
 		for _, dir := range a.subdirectories(entry) {
-			more, err := a.source(dir, unchecked)
+			more, err := a.source(dir, unchecked, &a.out.Others)
 			if err != nil {
 				return err
 			}
@@ -68,7 +67,7 @@ func (a *apt) repositories() error {
 		}
 	}
 	if lines != nil {
-		a.content("sources/otherpkgs.list", strings.Join(lines, "\n")+"\n")
+		a.content(otherPart+"/otherpkgs.list", strings.Join(lines, "\n")+"\n")
 	}
 	return nil
 }
@@ -94,11 +93,12 @@ func (r *renderer) subdirectories(dir string) []string {
 
 // source returns sources.list lines of an entry: "URL SUITE COMPONENT...", a URL
 // alone, or a directory of this machine.
-func (a *apt) source(entry string, unchecked bool) ([]string, error) {
+func (a *apt) source(entry string, unchecked bool, repositories *[]string) ([]string, error) {
 	options := a.options(unchecked)
 	if !strings.Contains(entry, "://") {
-		return a.directory(entry, unchecked)
+		return a.directory(entry, unchecked, repositories)
 	}
+	*repositories = append(*repositories, entry)
 	entry = strings.TrimPrefix(strings.TrimSpace(entry), "deb ")
 	fields := strings.Fields(entry)
 	switch {
@@ -125,7 +125,7 @@ func (a *apt) options(unchecked bool) string {
 func (r *renderer) keys() []string {
 	var names []string
 	for i, key := range r.d.Items("gpgkeys") {
-		name := fmt.Sprintf("keys/%d%s", i+1, keyExtension(key))
+		name := fmt.Sprintf("%s/%d%s", keysPart, i+1, keyExtension(key))
 		if !slices.ContainsFunc(r.out.Files, func(f File) bool { return f.Name == contextDir+"/"+name }) {
 			r.file(name, key, 0o644)
 		}
@@ -146,14 +146,14 @@ func keyExtension(name string) string {
 
 // directory is a repository on this machine: with suites, a flat one, or packages
 // alone, of which the step makes an index.
-func (a *apt) directory(dir string, unchecked bool) ([]string, error) {
+func (a *apt) directory(dir string, unchecked bool, repositories *[]string) ([]string, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		a.problems = append(a.problems, osimage.Problem{File: a.d.Path, Text: fmt.Sprintf("%s is no directory of packages", dir)})
 		return nil, nil
 	}
 	a.volume(dir)
 	if suites := suitesOf(dir); suites != nil {
-		a.out.Repositories = append(a.out.Repositories, dir)
+		*repositories = append(*repositories, dir)
 		var lines []string
 		for _, s := range suites {
 			lines = append(lines, "deb "+a.options(unchecked)+"file:"+dir+" "+s)
@@ -162,7 +162,7 @@ func (a *apt) directory(dir string, unchecked bool) ([]string, error) {
 	}
 	for _, name := range []string{"Packages", "Packages.gz", "Packages.xz"} {
 		if isFile(filepath.Join(dir, name)) {
-			a.out.Repositories = append(a.out.Repositories, dir)
+			*repositories = append(*repositories, dir)
 			return []string{"deb " + a.options(unchecked) + "file:" + dir + " ./"}, nil
 		}
 	}
@@ -171,9 +171,20 @@ func (a *apt) directory(dir string, unchecked bool) ([]string, error) {
 		a.problems = append(a.problems, osimage.Problem{File: a.d.Path, Text: fmt.Sprintf("%s has neither repository data nor packages", dir)})
 		return nil, nil
 	}
-	a.out.Repositories = append(a.out.Repositories, dir)
+	a.content(fmt.Sprintf("%s/packages-%d", otherPart, len(a.out.Files)), inventory(debs))
 	// A package carries no signature, and the index is made from what lies here.
 	return []string{"deb [trusted=yes] file:" + aptIndexes + dir + " ./"}, nil
+}
+
+// inventory names files with size and time, so that a step runs again when they change.
+func inventory(files []string) string {
+	var b strings.Builder
+	for _, name := range files {
+		if info, err := os.Stat(name); err == nil {
+			fmt.Fprintf(&b, "%s %d %d\n", filepath.Base(name), info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return b.String()
 }
 
 func isFile(name string) bool {
@@ -204,34 +215,36 @@ func suitesOf(dir string) []string {
 	return suites
 }
 
-func (a *apt) prepare() []string {
+func (a *apt) prepare(others bool) []string {
 	lines := []string{
 		"export DEBIAN_FRONTEND=noninteractive",
 		`printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d`,
 		"chmod 0755 /usr/sbin/policy-rc.d",
 		"rm -f /etc/apt/apt.conf.d/docker-clean",
-		". /etc/os-release",
-		"mkdir -p " + aptSources,
 	}
-	own := true
+	own := !a.hasPart(pkgPart)
+	if own && !others {
+		return append(lines, `apt() { apt-get -q -y -o Acquire::Languages=none "$@"; }`, "apt update")
+	}
+	lines = append(lines, `apt() { apt-get -q -y -o Acquire::Languages=none -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=`+aptSources+` "$@"; }`,
+		". /etc/os-release", "mkdir -p "+aptSources)
+	if own {
+		lines = append(lines, "cp /etc/apt/sources.list "+aptSources+"/image.list 2>/dev/null || true",
+			"cp /etc/apt/sources.list.d/* "+aptSources+" 2>/dev/null || true")
+	}
 	for _, f := range a.out.Files {
-		base, ok := strings.CutPrefix(f.Name, contextDir+"/sources/")
-		if !ok {
+		part, base := path.Split(strings.TrimPrefix(f.Name, contextDir+"/"))
+		if path.Ext(base) != ".list" || part == otherPart+"/" && !others {
 			continue
 		}
-		own = own && base != "pkgdir.list"
-		lines = append(lines, fmt.Sprintf(`sed "s/@SUITE@/${VERSION_CODENAME:-}/" %s/sources/%s >%s/%s`, mountedAt, base, aptSources, base))
+		lines = append(lines, fmt.Sprintf(`sed "s/@SUITE@/${VERSION_CODENAME:-}/" %s/%s%s >%s/%s`, mountedAt, part, base, aptSources, base))
 		for l := range strings.Lines(f.Content) {
 			if _, dir, ok := strings.Cut(l, "file:"+aptIndexes); ok {
 				lines = append(lines, indexLines(strings.TrimSuffix(strings.TrimSpace(dir), " ./"))...)
 			}
 		}
 	}
-	if own {
-		lines = append(lines, "cp /etc/apt/sources.list "+aptSources+"/image.list 2>/dev/null || true",
-			"cp /etc/apt/sources.list.d/* "+aptSources+" 2>/dev/null || true")
-	}
-	return append(lines, a.apt("update"))
+	return append(lines, "apt update")
 }
 
 // indexLines make the index of a directory of packages.
@@ -247,10 +260,6 @@ func indexLines(dir string) []string {
 	}
 }
 
-func (a *apt) apt(command string) string {
-	return "apt-get -q -y -o Acquire::Languages=none -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=" + aptSources + " " + command
-}
-
 func (a *apt) finish() []string {
 	return []string{"rm -rf /usr/sbin/policy-rc.d " + aptSources + " " + aptIndexes + " /var/log/apt /var/cache/debconf/*-old /var/lib/dpkg/*-old"}
 }
@@ -261,7 +270,7 @@ func (a *apt) install(names []string) ([]string, error) {
 			return nil, fmt.Errorf("%s: %s has no groups of packages; name its packages", name, a.d.Get("osvers"))
 		}
 	}
-	return words(a.apt("--no-install-recommends install"), names), nil
+	return words("apt --no-install-recommends install", names), nil
 }
 
 func (a *apt) remove(names []string) []string {
@@ -270,7 +279,7 @@ func (a *apt) remove(names []string) []string {
 		"for package in " + quoted(names) + "; do",
 		`  if dpkg-query -W "$package" >/dev/null 2>&1; then set -- "$@" "$package"; fi`,
 		"done",
-		`[ $# = 0 ] || ` + a.apt(`purge "$@"`),
+		`[ $# = 0 ] || ` + `apt purge "$@"`,
 	}
 }
 
@@ -282,7 +291,7 @@ func quoted(names []string) string {
 	return strings.Join(list, " ")
 }
 
-func (a *apt) upgrade() []string { return []string{a.apt("--no-install-recommends dist-upgrade")} }
+func (a *apt) upgrade() []string { return []string{"apt --no-install-recommends dist-upgrade"} }
 
 func (a *apt) versioned(name string) string {
 	version := a.d.Get("kernelver")

@@ -38,8 +38,9 @@ type Rendering struct {
 	Files         []File
 	// Volumes are local repositories that the steps read, as HOST:CONTAINER:ro.
 	Volumes []string
-	// Repositories are all that packages come from, as pkgdir and otherpkgdir say it.
-	Repositories []string
+	// Repositories are what pkgdir names and Others what otherpkgdir and kerneldir do,
+	// without directories that have no repository data.
+	Repositories, Others []string
 	// Indexes are repositories without repository data, which is to be made.
 	Indexes []Index
 	// Packages are those that the steps install.
@@ -63,6 +64,16 @@ const (
 	contextDir = "rootcast"
 	mountedAt  = "/run/rootcast"
 	rootDir    = "/." // the image's root as scripts get it: no script takes it for the machine's own
+)
+
+// What the context's directory holds. A step sees only what it needs, so that a
+// change has no other step run again.
+const (
+	keysPart   = "keys"
+	pkgPart    = "pkgdir"
+	otherPart  = "otherpkgdir"
+	driverPart = "drivers"
+	scriptPart = "postinstall"
 )
 
 // Render returns the build context that d stands for. The error is
@@ -104,8 +115,9 @@ type manager interface {
 	cache() []string
 	// repositories adds to the rendering what pkgdir and otherpkgdir name.
 	repositories() error
-	// prepare is what each step does first, finish what it does last.
-	prepare() []string
+	// prepare is what each step does first, finish what it does last; others tells
+	// that the step sees otherpkgdir.
+	prepare(others bool) []string
 	finish() []string
 	install(names []string) ([]string, error)
 	remove(names []string) []string
@@ -179,11 +191,10 @@ func (r *renderer) header() {
 	r.line("#        --platform %s .", platformOf(r.d))
 	r.line("\nARG BASE=%s\nFROM ${BASE}\n", r.o.Base)
 	r.line("LABEL io.rootcast.kernel.args=%q\n", kernelArguments(r.d))
-	r.line("# What the repositories hold: with another value packages are installed anew.")
-	r.line("ARG REPOSITORIES=\"\"")
 	for _, l := range r.manager.begin() {
 		r.line("%s", l)
 	}
+	r.state("PKGDIR_STATE", "pkgdir")
 }
 
 func platformOf(d *osimage.Definition) string {
@@ -232,12 +243,22 @@ func KernelArguments(d *osimage.Definition) []string {
 	return append(args, "crashkernel="+size, "dump="+dump)
 }
 
-// run writes a RUN step of shell lines. It sees the context, and keeps what the
-// package manager downloads.
-func (r *renderer) run(comment string, mounts []string, lines []string) {
+// state declares an argument that stands for what repositories hold: with another
+// value the steps below run again.
+func (r *renderer) state(name, attribute string) {
+	r.line("\n# What %s holds: with another value packages are installed anew.\nARG %s=\"\"", attribute, name)
+}
+
+// run writes a RUN step of shell lines, which sees parts of the context.
+func (r *renderer) run(comment string, parts, mounts, lines []string) {
 	r.line("\n# %s", comment)
 	r.text.WriteString("RUN ")
-	for _, m := range append([]string{"type=bind,source=" + contextDir + ",target=" + mountedAt}, mounts...) {
+	for _, part := range parts {
+		if r.hasPart(part) {
+			mounts = append([]string{"type=bind,source=" + contextDir + "/" + part + ",target=" + mountedAt + "/" + part}, mounts...)
+		}
+	}
+	for _, m := range mounts {
 		fmt.Fprintf(&r.text, "--mount=%s \\\n    ", m)
 	}
 	r.text.WriteString("<<'RUN'\nset -eu\n")
@@ -247,16 +268,34 @@ func (r *renderer) run(comment string, mounts []string, lines []string) {
 	r.line("RUN")
 }
 
-// packageStep is a RUN step that installs.
-func (r *renderer) packageStep(comment string, env, lines []string) {
-	all := append(r.exports(env), r.manager.prepare()...)
-	all = append(append(all, lines...), r.manager.finish()...)
-	r.run(comment, r.manager.cache(), append(all, tidy()...))
+// hasPart tells whether the context has a directory.
+func (r *renderer) hasPart(part string) bool {
+	return slices.ContainsFunc(r.out.Files, func(f File) bool { return strings.HasPrefix(f.Name, contextDir+"/"+part+"/") }) ||
+		slices.ContainsFunc(r.out.Indexes, func(x Index) bool { return strings.HasPrefix(x.Name, contextDir+"/"+part+"/") })
+}
+
+// step is a RUN step that installs.
+type step struct {
+	comment string
+	others  bool // it sees otherpkgdir
+	parts   []string
+	env     []string
+	lines   []string
+}
+
+func (r *renderer) install(s step) {
+	parts := append([]string{keysPart, pkgPart}, s.parts...)
+	if s.others {
+		parts = append(parts, otherPart)
+	}
+	all := append(r.exports(s.env), r.manager.prepare(s.others)...)
+	all = append(append(all, s.lines...), r.manager.finish()...)
+	r.run(s.comment, parts, r.manager.cache(), append(all, tidy()...))
 }
 
 // exports sets the variables of environvar and of a pass.
 func (r *renderer) exports(env []string) []string {
-	lines := []string{": \"$REPOSITORIES\""}
+	var lines []string
 	for _, pair := range append(r.d.Items("environvar"), env...) {
 		name, value, _ := strings.Cut(pair, "=")
 		lines = append(lines, "export "+name+"="+quote(value))
@@ -290,7 +329,7 @@ func (r *renderer) packages() error {
 		if err != nil {
 			return err
 		}
-		r.packageStep(numbered("Packages", i, len(r.lists.Passes)), pass.Env, lines)
+		r.install(step{comment: numbered("Packages", i, len(r.lists.Passes)), env: pass.Env, lines: lines})
 	}
 	return nil
 }
@@ -303,6 +342,9 @@ func numbered(what string, i, of int) string {
 }
 
 func (r *renderer) otherPackages() error {
+	if len(r.out.Others) > 0 {
+		r.state("OTHERPKGDIR_STATE", "otherpkgdir")
+	}
 	for i, pass := range r.others.Passes {
 		var before, names, after, lines []string
 		for _, p := range pass.Packages {
@@ -335,7 +377,7 @@ func (r *renderer) otherPackages() error {
 		if !r.o.NoUpdate {
 			lines = append(lines, r.manager.upgrade()...)
 		}
-		r.packageStep(numbered("Further packages", i, len(r.others.Passes)), pass.Env, lines)
+		r.install(step{comment: numbered("Further packages", i, len(r.others.Passes)), others: true, env: pass.Env, lines: lines})
 	}
 	return nil
 }
@@ -356,14 +398,14 @@ func (r *renderer) driverPackages() error {
 			r.problem("driverupdatesrc", "%v", err)
 			continue
 		}
-		files = append(files, r.file(fmt.Sprintf("drivers/%d/%s", i+1, filepath.Base(path)), path, 0o644))
+		files = append(files, r.file(fmt.Sprintf("%s/%d/%s", driverPart, i+1, filepath.Base(path)), path, 0o644))
 	}
 	if files == nil {
 		return nil
 	}
 	lines, err := r.manager.drivers(files)
 	if err == nil {
-		r.packageStep("Drivers.", nil, lines)
+		r.install(step{comment: "Drivers.", parts: []string{driverPart}, lines: lines})
 	}
 	return err
 }
@@ -392,7 +434,7 @@ func (r *renderer) settings() {
 		lines = append(lines, "install -d -m "+quote(mode)+" /.statelite")
 	}
 	if lines != nil {
-		r.run("Settings.", nil, lines)
+		r.run("Settings.", nil, nil, lines)
 	}
 }
 
@@ -420,13 +462,9 @@ func isPort(name string) bool {
 // environment.
 func (r *renderer) scripts() {
 	for i, script := range r.d.Scripts() {
-		name := r.file(fmt.Sprintf("postinstall/%d/%s", i+1, filepath.Base(script[0])), script[0], 0o755)
-		lines := []string{": \"$REPOSITORIES\""}
-		for _, pair := range r.d.Items("environvar") {
-			key, value, _ := strings.Cut(pair, "=")
-			lines = append(lines, "export "+key+"="+quote(value))
-		}
-		lines = append(lines, "kernel=$(ls /lib/modules 2>/dev/null | sort -V | tail -n 1)")
+		part := fmt.Sprintf("%s/%d", scriptPart, i+1)
+		name := r.file(part+"/"+filepath.Base(script[0]), script[0], 0o755)
+		lines := append(r.exports(nil), "kernel=$(ls /lib/modules 2>/dev/null | sort -V | tail -n 1)")
 		if v := r.d.Get("kernelver"); v != "" {
 			lines[len(lines)-1] = "kernel=" + quote(v)
 		}
@@ -439,7 +477,7 @@ func (r *renderer) scripts() {
 		for _, arg := range ScriptArguments(r.d, rootDir, script) {
 			call = append(call, quote(arg))
 		}
-		r.run("The script "+oneLine(script[0])+".", nil, append(lines, strings.Join(call, " ")+
+		r.run("The script "+oneLine(script[0])+".", []string{part}, nil, append(lines, strings.Join(call, " ")+
 			" || { code=$?; echo "+quote("postinstall "+script[0]+": exit status ")+"\"$code\" >&2; exit \"$code\"; }"))
 	}
 }

@@ -17,13 +17,13 @@ func (r *renderer) rpmRepositories() error {
 	var text strings.Builder
 	n := 0
 	for _, entry := range r.d.Items("pkgdir") {
-		for _, url := range r.repositoriesOf(entry) {
+		for _, url := range r.repositoriesOf(entry, &r.out.Repositories) {
 			r.stanza(&text, fmt.Sprintf("%s-%d", id, n), url, r.o.Unchecked == AllUnchecked)
 			n++
 		}
 	}
 	if text.Len() > 0 {
-		r.content("repos/pkgdir.repo", text.String())
+		r.content(pkgPart+"/pkgdir.repo", text.String())
 	}
 	text.Reset()
 	n = 0
@@ -41,13 +41,13 @@ func (r *renderer) rpmRepositories() error {
 		if v := filepath.Join(dir, r.d.Get("kernelver")); isFile(filepath.Join(v, "repodata", "repomd.xml")) {
 			dir = v
 		}
-		for _, url := range r.repositoriesOf(dir) {
+		for _, url := range r.repositoriesOf(dir, &r.out.Others) {
 			r.stanza(&text, fmt.Sprintf("kernels%d", n), url, r.o.Unchecked != CheckAll)
 			n++
 		}
 	}
 	if text.Len() > 0 {
-		r.content("repos/otherpkgs.repo", text.String())
+		r.content(otherPart+"/otherpkgs.repo", text.String())
 	}
 	return nil
 }
@@ -68,9 +68,9 @@ func (r *renderer) stanza(text *strings.Builder, name, url string, unchecked boo
 
 // repositoriesOf are the URLs of what an entry of pkgdir holds: it may be a medium
 // with a repository in each of its directories, as xCAT has it.
-func (r *renderer) repositoriesOf(entry string) []string {
+func (r *renderer) repositoriesOf(entry string, repositories *[]string) []string {
 	if isURL(entry) {
-		r.out.Repositories = append(r.out.Repositories, entry)
+		*repositories = append(*repositories, entry)
 		return []string{entry}
 	}
 	var urls []string
@@ -96,7 +96,7 @@ func (r *renderer) repositoriesOf(entry string) []string {
 		r.problems = append(r.problems, osimage.Problem{File: r.d.Path, Text: text})
 		return nil
 	}
-	r.out.Repositories = append(r.out.Repositories, entry)
+	*repositories = append(*repositories, entry)
 	r.volume(entry)
 	return urls
 }
@@ -105,17 +105,17 @@ func (r *renderer) repositoriesOf(entry string) []string {
 // may have to be made.
 func (r *renderer) otherRepository(dir string, n int) string {
 	if isURL(dir) {
-		r.out.Repositories = append(r.out.Repositories, dir)
+		r.out.Others = append(r.out.Others, dir)
 		return dir
 	}
 	r.volume(dir)
 	if isFile(filepath.Join(dir, "repodata", "repomd.xml")) {
-		r.out.Repositories = append(r.out.Repositories, dir)
+		r.out.Others = append(r.out.Others, dir)
 		return "file://" + dir
 	}
-	name := fmt.Sprintf("%s/indexes/%d", contextDir, n)
-	r.out.Indexes = append(r.out.Indexes, Index{Dir: dir, Name: name})
-	return fmt.Sprintf("file://%s/indexes/%d", mountedAt, n)
+	name := fmt.Sprintf("%s/indexes/%d", otherPart, n)
+	r.out.Indexes = append(r.out.Indexes, Index{Dir: dir, Name: contextDir + "/" + name})
+	return "file://" + mountedAt + "/" + name
 }
 
 // importKeys has the image's rpm trust the keys of gpgkeys, or those that the base
@@ -155,34 +155,35 @@ func (m *dnf) cache() []string {
 
 func (m *dnf) repositories() error { return m.rpmRepositories() }
 
-func (m *dnf) has(name string) bool {
-	return slices.ContainsFunc(m.out.Files, func(f File) bool { return f.Name == contextDir+"/repos/"+name })
-}
-
-func (m *dnf) dnf(command string) string {
+func (m *dnf) prepare(others bool) []string {
 	c := "dnf -y --setopt=install_weak_deps=0 --setopt=skip_if_unavailable=0 --setopt=keepcache=1"
-	switch {
-	case m.has("pkgdir.repo"):
-		c += " --releasever=" + quote(m.distribution.Version) + " --setopt=reposdir=" + mountedAt + "/repos"
-	case m.has("otherpkgs.repo"):
-		c += " --setopt=reposdir=/etc/yum.repos.d," + mountedAt + "/repos"
+	var dirs []string
+	if m.hasPart(pkgPart) {
+		c += " --releasever=" + quote(m.distribution.Version)
+		dirs = append(dirs, mountedAt+"/"+pkgPart)
+	} else {
+		dirs = append(dirs, "/etc/yum.repos.d")
 	}
-	return c + " " + command
+	if others && m.hasPart(otherPart) {
+		dirs = append(dirs, mountedAt+"/"+otherPart)
+	}
+	if len(dirs) > 1 || m.hasPart(pkgPart) {
+		c += " --setopt=reposdir=" + strings.Join(dirs, ",")
+	}
+	return append(m.importKeys(), "packages() { "+c+` "$@"; }`, "packages --refresh makecache")
 }
-
-func (m *dnf) prepare() []string { return append(m.importKeys(), m.dnf("--refresh makecache")) }
 
 func (m *dnf) finish() []string { return []string{"rm -rf /var/log/dnf* /var/log/hawkey*"} }
 
-func (m *dnf) install(names []string) ([]string, error) { return words(m.dnf("install"), names), nil }
+func (m *dnf) install(names []string) ([]string, error) { return words("packages install", names), nil }
 
-func (m *dnf) remove(names []string) []string { return words(m.dnf("remove"), names) }
+func (m *dnf) remove(names []string) []string { return words("packages remove", names) }
 
 func (m *dnf) upgrade() []string {
 	if m.d.Get("kernelver") != "" {
-		return []string{m.dnf("--exclude='kernel*' upgrade")}
+		return []string{"packages --exclude='kernel*' upgrade"}
 	}
-	return []string{m.dnf("upgrade")}
+	return []string{"packages upgrade"}
 }
 
 func (m *dnf) versioned(name string) string {
@@ -197,7 +198,7 @@ func (m *dnf) drivers(files []string) ([]string, error) {
 	if m.o.IgnoreKernel {
 		return driverFiles(files), nil
 	}
-	return append(words(m.dnf("install"), files), "for v in /lib/modules/*; do depmod \"${v##*/}\"; done"), nil
+	return append(words("packages install", files), "for v in /lib/modules/*; do depmod \"${v##*/}\"; done"), nil
 }
 
 func (m *dnf) dhcp(port string) File {
@@ -220,20 +221,21 @@ func (z *zypper) cache() []string {
 
 func (z *zypper) repositories() error { return z.rpmRepositories() }
 
-func (z *zypper) zypper(command string) string {
+func (z *zypper) prepare(others bool) []string {
 	c := "zypper --non-interactive --reposd-dir " + zypperRepos
 	if z.o.Unchecked == AllUnchecked {
 		c += " --no-gpg-checks"
 	}
-	return c + " " + command
-}
-
-func (z *zypper) prepare() []string {
-	lines := append(z.importKeys(), "mkdir -p "+zypperRepos)
-	if !slices.ContainsFunc(z.out.Files, func(f File) bool { return f.Name == contextDir+"/repos/pkgdir.repo" }) {
+	lines := append(z.importKeys(), "packages() { "+c+` "$@"; }`, "mkdir -p "+zypperRepos)
+	if z.hasPart(pkgPart) {
+		lines = append(lines, "cp "+mountedAt+"/"+pkgPart+"/*.repo "+zypperRepos)
+	} else {
 		lines = append(lines, "cp /etc/zypp/repos.d/*.repo "+zypperRepos+" 2>/dev/null || true")
 	}
-	return append(lines, "cp "+mountedAt+"/repos/*.repo "+zypperRepos+" 2>/dev/null || true", z.zypper("refresh"))
+	if others && z.hasPart(otherPart) {
+		lines = append(lines, "cp "+mountedAt+"/"+otherPart+"/*.repo "+zypperRepos)
+	}
+	return append(lines, "packages refresh")
 }
 
 func (z *zypper) finish() []string {
@@ -251,10 +253,10 @@ func (z *zypper) install(names []string) ([]string, error) {
 		}
 	}
 	if packages != nil {
-		lines = append(lines, words(z.zypper("install -l --no-recommends"), packages)...)
+		lines = append(lines, words("packages install -l --no-recommends", packages)...)
 	}
 	if patterns != nil {
-		lines = append(lines, words(z.zypper("install -l --no-recommends -t pattern"), patterns)...)
+		lines = append(lines, words("packages install -l --no-recommends -t pattern", patterns)...)
 	}
 	return lines, nil
 }
@@ -265,12 +267,12 @@ func (z *zypper) remove(names []string) []string {
 		"for package in " + quoted(names) + "; do",
 		`  if rpm -q "$package" >/dev/null 2>&1; then set -- "$@" "$package"; fi`,
 		"done",
-		`[ $# = 0 ] || ` + z.zypper(`remove "$@"`),
+		`[ $# = 0 ] || ` + `packages remove "$@"`,
 	}
 }
 
 func (z *zypper) upgrade() []string {
-	return []string{z.zypper("update -l --no-recommends")}
+	return []string{"packages update -l --no-recommends"}
 }
 
 func (z *zypper) versioned(name string) string {
@@ -285,7 +287,7 @@ func (z *zypper) drivers(files []string) ([]string, error) {
 	if z.o.IgnoreKernel {
 		return driverFiles(files), nil
 	}
-	return append(words(z.zypper("install -l --no-recommends"), files), "for v in /lib/modules/*; do depmod \"${v##*/}\"; done"), nil
+	return append(words("packages install -l --no-recommends", files), "for v in /lib/modules/*; do depmod \"${v##*/}\"; done"), nil
 }
 
 func (z *zypper) dhcp(port string) File {
