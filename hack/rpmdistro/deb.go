@@ -100,16 +100,22 @@ func parseRelations(list string) ([][]relation, error) {
 	return groups, nil
 }
 
-// rpm is the relation as a spec file has it.
+// rpm is the relation as a spec file has it. To RPM a version without a release
+// is equal to it with any, to Debian 2.36-9 is newer than 2.36.
 func (r relation) rpm() string {
-	if r.op == "" {
+	v := parseVersion(r.version)
+	op := r.op
+	switch {
+	case op == "":
 		return r.name
+	case op == "<<":
+		op = "<"
+	case op == ">>" && v.release == "":
+		op = ">="
+	case op == ">>":
+		op = ">"
 	}
-	op := map[string]string{"<<": "<", ">>": ">"}[r.op]
-	if op == "" {
-		op = r.op
-	}
-	return r.name + " " + op + " " + parseVersion(r.version).String()
+	return r.name + " " + op + " " + v.String()
 }
 
 // version is RPM's: release is "" where a relation names none.

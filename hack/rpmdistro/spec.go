@@ -11,6 +11,17 @@ import (
 	"strings"
 )
 
+// ldconfig keeps the cache of libraries. Lua is in rpm: a shell may not be there yet.
+const ldconfig = `
+%post -p /usr/sbin/ldconfig
+
+%transfiletriggerin -P 2000000 -p <lua> -- /usr/lib
+rpm.execute("/usr/sbin/ldconfig")
+
+%transfiletriggerpostun -P 2000000 -p <lua> -- /usr/lib
+rpm.execute("/usr/sbin/ldconfig")
+`
+
 // spec is what a spec file is made of.
 type spec struct {
 	deb      *deb
@@ -29,9 +40,7 @@ func writeSpec(file string, s spec) error {
 	// Links are enough: nothing writes to them, and a spec file may want what is in another root.
 	fmt.Fprintf(&b, "\n%%install\nrmdir %%{buildroot}\ncp -al %s %%{buildroot}\n", s.root)
 	if s.deb.name == "libc6" {
-		b.WriteString("\n%post -p /usr/sbin/ldconfig\n")
-		b.WriteString("\n%transfiletriggerin -P 2000000 -p /usr/sbin/ldconfig -- /usr/lib\n")
-		b.WriteString("\n%transfiletriggerpostun -P 2000000 -p /usr/sbin/ldconfig -- /usr/lib\n")
+		b.WriteString(ldconfig)
 	}
 	b.WriteString("\n%files\n")
 	if err := s.files(&b); err != nil {
