@@ -20,7 +20,7 @@ import (
 
 // Bootstrap describes a base image made straight from a package repository.
 type Bootstrap struct {
-	Target string   // DISTRO:RELEASE, such as debian:bookworm, debian:12, ubuntu:noble
+	Target string   // DISTRO:RELEASE, such as debian:bookworm, debian:12, ubuntu:noble, rocky:9.4, leap:15.6
 	Tags   []string // names of the result
 
 	Platforms []string // OS/ARCH[/VARIANT]; more than one make an index; default: the host's
@@ -33,8 +33,15 @@ type Bootstrap struct {
 	Mirrors []string
 
 	Packages []string // in addition to the variant's
-	Variant  string   // mmdebstrap's name of a package set; default: minbase
-	Keyring  string   // file of the keys that sign Mirrors; default: the distribution's
+	Variant  string   // mmdebstrap's name of a package set; default: minbase, the only one of RPM packages
+
+	// Keyring is the file of the keys that sign Mirrors; for RPM packages
+	// several can be named with commas between them. Default: the distribution's.
+	Keyring string
+
+	// NoGPGCheck takes RPM packages and repositories without a signature, or
+	// with a bad one. Whoever can answer for the mirror then makes the image.
+	NoGPGCheck bool
 
 	// Epoch is the image's time, which no file's time exceeds. Two bootstraps
 	// of the same packages and Epoch make the same image. Default: the time
@@ -47,15 +54,34 @@ type Bootstrap struct {
 	Output  io.Writer // a line for each step; nil: nowhere
 }
 
-// Bootstrap makes a base image by mmdebstrap and puts it into the store; for several
-// platforms an image of each and their index, which alone gets the names.
+// packager makes the root of an image: mmdebstrap, or dnf and zypper.
+type packager interface {
+	checkHost(ctx context.Context) error  // finds what would fail late
+	askMirrors(ctx context.Context) error // decides on the repositories
+	run(ctx context.Context, w io.Writer) error
+}
+
+var (
+	_ packager = (*bootstrapPlan)(nil)
+	_ packager = (*rpmBootstrap)(nil)
+)
+
+func (p *bootstrapPlan) packager() packager {
+	if p.rpm != nil {
+		return p.rpm
+	}
+	return p
+}
+
+// Bootstrap makes a base image by mmdebstrap, dnf or zypper and puts it into the
+// store; for several platforms an image of each and their index, which alone gets the names.
 func (s *Store) Bootstrap(ctx context.Context, b Bootstrap) (Result, error) {
 	plans, err := b.plans()
 	if err != nil {
 		return Result{}, err
 	}
 	for _, p := range plans { // before the first of them takes its minutes
-		if err := p.checkHost(ctx); err != nil {
+		if err := p.packager().checkHost(ctx); err != nil {
 			return Result{}, p.failed(err)
 		}
 	}
@@ -83,7 +109,7 @@ func (s *Store) bootstrap(ctx context.Context, p *bootstrapPlan) (Result, error)
 		return Result{}, err
 	}
 	p.say("bootstrapping %s for %s", p.target, p.arch.platformName())
-	if err := p.askMirrors(ctx); err != nil {
+	if err := p.packager().askMirrors(ctx); err != nil {
 		return Result{}, p.failed(err)
 	}
 	result, err := s.addRoot(ctx, p)
@@ -97,7 +123,7 @@ func (p *bootstrapPlan) failed(err error) error {
 	return fmt.Errorf("bootstrapping %s for %s: %w", p.target, p.arch.platformName(), err)
 }
 
-// addRoot runs mmdebstrap and has the root that it writes become the layer.
+// addRoot has the root that the packager writes become the layer.
 func (s *Store) addRoot(ctx context.Context, p *bootstrapPlan) (Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -130,6 +156,7 @@ type bootstrapPlan struct {
 	sources []mirrorSource // after askMirrors
 	release apt.Release    // of the main suite
 	epoch   time.Time
+	rpm     *rpmBootstrap // of RPM packages
 
 	realHost bool // Host is that of the apt that runs here
 	proxies  aptProxies
@@ -177,13 +204,8 @@ func (b Bootstrap) plan(platform string) (*bootstrapPlan, error) {
 	if p.Variant == "" {
 		p.Variant = "minbase"
 	}
-	if err := checkVariant(p.Variant); err != nil {
+	if err := p.checkPackages(); err != nil {
 		return nil, err
-	}
-	for _, name := range p.Packages {
-		if err := checkPackage(name); err != nil {
-			return nil, err
-		}
 	}
 	if p.TempDir == "" {
 		p.TempDir = "/var/tmp"
@@ -195,6 +217,26 @@ func (b Bootstrap) plan(platform string) (*bootstrapPlan, error) {
 		p.Output = io.Discard
 	}
 	return p, nil
+}
+
+// checkPackages checks all that is about packages.
+func (p *bootstrapPlan) checkPackages() error {
+	if p.target.isRPM() {
+		p.rpm = &rpmBootstrap{bootstrapPlan: p}
+		return p.rpm.check()
+	}
+	if p.NoGPGCheck {
+		return fmt.Errorf("packages of %s cannot be taken without a check of signatures; name their keys with --keyring", p.target.distro.title)
+	}
+	if err := checkVariant(p.Variant); err != nil {
+		return err
+	}
+	for _, name := range p.Packages {
+		if err := checkPackage(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Validate finds what is wrong with b before any work is done for it.
@@ -217,6 +259,9 @@ func (p *bootstrapPlan) labels() map[string]string {
 	var suites []string
 	for _, s := range p.sources {
 		suites = append(suites, s.Suite)
+	}
+	if p.rpm != nil {
+		return p.rpm.labels()
 	}
 	labels := map[string]string{
 		v1.AnnotationTitle:              fmt.Sprintf("%s (%s)", title, p.target.release),

@@ -68,13 +68,13 @@ func (p *bootstrapPlan) checkHost(ctx context.Context) error {
 	return f.Close()
 }
 
-// start runs mmdebstrap. The root it makes is read from layer, and why it
+// start runs the packager. The root it makes is read from layer, and why it
 // ended from done, once layer is at its end or closed.
 func (p *bootstrapPlan) start(ctx context.Context) (layer *io.PipeReader, done <-chan error) {
 	layer, w := io.Pipe()
 	result := make(chan error, 1)
 	go func() {
-		err := p.run(ctx, w)
+		err := p.packager().run(ctx, w)
 		w.CloseWithError(err) // nil is the end of the file
 		result <- err
 	}()
@@ -163,10 +163,11 @@ func (p *bootstrapPlan) command(ctx context.Context, tmp string) *exec.Cmd {
 	return cmd
 }
 
-// bootstrapLog turns mmdebstrap's messages into steps and keeps the last ones.
+// bootstrapLog turns a packager's messages into steps and keeps the last ones.
 type bootstrapLog struct {
 	mu      sync.Mutex
 	say     func(format string, args ...any)
+	stepOf  func(line string) (string, bool)
 	partial []byte
 	lines   []string
 	step    string
@@ -176,10 +177,10 @@ type bootstrapLog struct {
 
 func newBootstrapLog(say func(string, ...any)) *bootstrapLog {
 	now := time.Now()
-	return &bootstrapLog{say: say, step: "starting " + mmdebstrap, began: now, said: now}
+	return &bootstrapLog{say: say, stepOf: stepOf, step: "starting " + mmdebstrap, began: now, said: now}
 }
 
-// Write takes what mmdebstrap prints.
+// Write takes what the packager prints.
 func (l *bootstrapLog) Write(data []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -203,7 +204,7 @@ func (l *bootstrapLog) add(line string) {
 	if len(l.lines) > keptLines {
 		l.lines = l.lines[1:]
 	}
-	if step, ok := stepOf(line); ok {
+	if step, ok := l.stepOf(line); ok && step != l.step {
 		l.step, l.began = step, time.Now()
 		l.said = l.began
 		l.say("%s", step)

@@ -117,7 +117,11 @@ func isLeftOut(name string, isDir bool) bool {
 	if isDir {
 		return false
 	}
-	for _, dir := range []string{"var/cache/apt/", "var/lib/apt/lists/", "var/log/apt/", "run/", "tmp/"} {
+	for _, dir := range []string{
+		"var/cache/apt/", "var/lib/apt/lists/", "var/log/apt/", "run/", "tmp/",
+		"var/cache/dnf/", "var/cache/yum/", "var/cache/zypp/", "var/cache/libdnf5/",
+		"var/lib/dnf/", "var/lib/yum/", "var/lib/zypp/", "var/log/dnf", "var/log/zypp", "var/log/yum", "var/log/hawkey",
+	} {
 		if strings.HasPrefix(name, dir) {
 			return true
 		}
@@ -125,7 +129,21 @@ func isLeftOut(name string, isDir bool) bool {
 	if strings.HasPrefix(name, "var/log/") && strings.HasSuffix(name, ".log") {
 		return true
 	}
+	if isRPMDatabase(path.Dir(name)) && isDatabaseByproduct(path.Base(name)) {
+		return true
+	}
 	return strings.HasSuffix(name, "-old") && (strings.HasPrefix(name, "var/cache/debconf/") || strings.HasPrefix(name, "var/lib/dpkg/"))
+}
+
+func isRPMDatabase(dir string) bool { return dir == "var/lib/rpm" || dir == "usr/lib/sysimage/rpm" }
+
+// isDatabaseByproduct tells the files that rpm makes again when it needs them.
+func isDatabaseByproduct(name string) bool {
+	switch name {
+	case ".rpm.lock", ".dbenv.lock", "rpmdb.sqlite-shm", "rpmdb.sqlite-wal":
+		return true
+	}
+	return strings.HasPrefix(name, "__db.")
 }
 
 // ownFiles are the files of the image that bootstrap writes itself: the

@@ -12,6 +12,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/rootcast/rootcast/build/binfmt"
+	"github.com/rootcast/rootcast/build/osimage"
 )
 
 // distribution is what bootstrap knows of a family of releases.
@@ -55,15 +56,19 @@ func (t bootstrapTarget) suites() []string {
 // bootstrapTarget is a parsed DISTRO:RELEASE.
 type bootstrapTarget struct {
 	distro  distribution
-	release string // codename
+	release string               // codename, or the version
+	rpm     osimage.Distribution // of a distribution of RPM packages; else zero
 }
+
+// isRPM tells the distributions that dnf or zypper installs.
+func (t bootstrapTarget) isRPM() bool { return t.rpm.Name != "" }
 
 func (t bootstrapTarget) String() string { return t.distro.name + ":" + t.release }
 
 func parseTarget(text string) (bootstrapTarget, error) {
 	name, release, ok := strings.Cut(text, ":")
 	if !ok || release == "" {
-		return bootstrapTarget{}, fmt.Errorf("%q is not DISTRO:RELEASE, such as debian:bookworm or ubuntu:noble", text)
+		return bootstrapTarget{}, fmt.Errorf("%q is not DISTRO:RELEASE, such as debian:bookworm, ubuntu:noble, rocky:9.4 or leap:15.6", text)
 	}
 	t := bootstrapTarget{release: strings.ToLower(release)}
 	switch strings.ToLower(name) {
@@ -72,7 +77,7 @@ func parseTarget(text string) (bootstrapTarget, error) {
 	case "ubuntu":
 		t.distro = ubuntu()
 	default:
-		return bootstrapTarget{}, fmt.Errorf("distribution %q cannot be bootstrapped; debian and ubuntu can", name)
+		return parseRPMTarget(strings.ToLower(name), strings.ToLower(release))
 	}
 	if codename, ok := t.distro.releases[t.release]; ok {
 		t.release = codename

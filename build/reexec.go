@@ -8,6 +8,7 @@ import (
 	"os/user"
 
 	"github.com/containers/buildah"
+	"go.podman.io/storage/pkg/reexec"
 	"go.podman.io/storage/pkg/unshare"
 )
 
@@ -17,6 +18,7 @@ import (
 // namespace. Call it first in main, and in TestMain of every package that
 // opens a store; when it returns true the process must end.
 func InitReexec() bool {
+	reexec.Register(newRootName, newRootMain)
 	return buildah.InitReexec()
 }
 
