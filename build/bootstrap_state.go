@@ -16,7 +16,7 @@ func (b Bootstrap) State(ctx context.Context) (digest.Digest, error) {
 	}
 	sum := digest.SHA256.Digester()
 	for _, p := range plans {
-		if err := p.askMirrors(ctx); err != nil {
+		if err := p.packager().askMirrors(ctx); err != nil {
 			return "", p.failed(err)
 		}
 		fmt.Fprintf(sum.Hash(), "%s\n%d\n%s\n", p.history(), p.epoch.Unix(), p.sourcesList(p.keyring, true))

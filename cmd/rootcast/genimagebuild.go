@@ -321,6 +321,7 @@ func (e *env) bootstrapOf(d *osimage.Definition, unchecked render.Unchecked) (bu
 		Target: distribution.Name + ":" + version, Platforms: []string{platform}, Mirrors: d.Items("pkgdir"),
 		Keyring: strings.Join(d.Items("gpgkeys"), ","), TempDir: tempDir(), Output: e.reportWriter(),
 	}
+	b.NoGPGCheck = unchecked == render.AllUnchecked
 	for i, m := range b.Mirrors {
 		if distribution.Family == osimage.APT && len(strings.Fields(m)) > 1 && !strings.HasPrefix(m, "deb ") {
 			b.Mirrors[i] = "deb " + m
