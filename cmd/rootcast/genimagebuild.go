@@ -210,6 +210,9 @@ func (e *env) buildOsimage(ctx context.Context, store *build.Store, d *osimage.D
 	if missing := render.Explain(heard.lines, r.Packages); missing != nil {
 		return made, fmt.Errorf("building osimage %s: %w", d.Name, missing)
 	}
+	if why := render.Failure(heard.lines); why != "" && errors.As(err, new(*exec.ExitError)) {
+		return made, fmt.Errorf("building osimage %s: %s", d.Name, why)
+	}
 	return made, fmt.Errorf("building osimage %s: %w", d.Name, err)
 }
 

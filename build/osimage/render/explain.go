@@ -49,12 +49,45 @@ func Explain(output []string, packages []osimage.Package) osimage.Problems {
 	return problems
 }
 
+// where finds the list's line of a package, whose name may have got a version.
 func where(name string, packages []osimage.Package) osimage.Problem {
-	for _, p := range packages {
-		listed := strings.TrimPrefix(p.Name, "@")
-		if p.Name == name || listed == name || strings.HasPrefix(name, listed+"-") || strings.HasPrefix(name, listed+"=") {
-			return osimage.Problem{File: p.File, Line: p.Line, Text: "no repository has " + p.Name}
+	for _, same := range []func(listed string) bool{
+		func(listed string) bool { return listed == name },
+		func(listed string) bool { return strings.HasPrefix(name, listed+"-") || strings.HasPrefix(name, listed+"=") },
+	} {
+		for _, p := range packages {
+			if same(p.Name) || same(strings.TrimPrefix(p.Name, "@")) {
+				return osimage.Problem{File: p.File, Line: p.Line, Text: "no repository has " + p.Name}
+			}
 		}
 	}
 	return osimage.Problem{Text: "no repository has " + name}
+}
+
+// Failure says in one line why a build ended that printed output: which script
+// failed, or what the package manager said.
+func Failure(output []string) string {
+	var said []string
+	for _, line := range output {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "STEP "):
+			said = nil
+		case strings.HasPrefix(line, "subprocess exited"), strings.HasPrefix(line, "time="), line == "":
+		case strings.HasPrefix(line, "postinstall ") && strings.Contains(line, ": exit status "):
+			if len(said) > 0 {
+				line += ": " + said[len(said)-1]
+			}
+			return line
+		default:
+			said = append(said, line)
+		}
+	}
+	text := strings.Join(said[max(0, len(said)-3):], "; ")
+	for _, hint := range []string{"is not signed", "GPG check FAILED", "Signature verification failed", "public key", "NO_PUBKEY", "not signed"} {
+		if strings.Contains(text, hint) {
+			return text + " (gpgkeys=FILE names the keys of a repository; genimage --nogpgcheck takes packages unchecked)"
+		}
+	}
+	return text
 }
