@@ -45,10 +45,13 @@ if [ "$(cat "$dest/.stamp" 2>/dev/null)" = "$stamp" ] &&
 fi
 
 tmp=$(mktemp -d "$cache/making.XXXXXX")
-export GNUPGHOME=$cache/gnupg
+# The path of gpg-agent's socket must be a short one.
+short=$(mktemp -d /tmp/rpmdistro.XXXXXX)
+ln -s "$cache/gnupg" "$short/gnupg"
+export GNUPGHOME=$short/gnupg
 finish() {
   gpgconf --kill all || true
-  rm -rf "$tmp"
+  rm -rf "$tmp" "$short"
 }
 trap finish EXIT
 go build -o "$tmp/rpmdistro" ./hack/rpmdistro
@@ -97,8 +100,8 @@ fetch() {
 # make_key makes the key of this machine, once.
 make_key() {
   if ! [ -s "$cache/RPM-GPG-KEY-rootcast-test" ]; then
-    rm -rf "$GNUPGHOME"
-    mkdir -m 0700 "$GNUPGHOME"
+    rm -rf "$cache/gnupg"
+    mkdir -m 0700 "$cache/gnupg"
     quietly gpg --batch --pinentry-mode loopback --passphrase '' --quick-generate-key \
       'rootcast test <test@rootcast.invalid>' rsa3072 sign never
     gpg --armor --export >"$tmp/key"
@@ -133,7 +136,6 @@ build() {
   kernel_release=${kernel_version##*-} kernel_version=${kernel_version%-*}
   mkdir -p "$tmp/rpms" "$tmp/specs" "$tmp/top"
   cp "$here"/specs/*.spec "$tmp/specs/"
-
   export -f rpmbuild_one
   export tmp machine kernel_version kernel_release kernel_uname
   # shellcheck disable=SC2016 # it is the inner bash that fills in
@@ -264,7 +266,8 @@ mkdir "$tmp/out"
 echo "making an RPM distribution for $machine out of Debian packages" >&2
 make_key
 fetch
-sed "s|^|$debs/|" "$tmp/debs" | xargs "$tmp/rpmdistro" -kernel "$kernel" -out "$tmp/unpacked" convert
+mapfile -t files < <(sed "s|^|$debs/|" "$tmp/debs")
+"$tmp/rpmdistro" -kernel "$kernel" -out "$tmp/unpacked" convert "${files[@]}"
 build
 quietly sign
 arrange

@@ -80,6 +80,12 @@ runc runc
 find findutils
 flock util-linux
 rpmbuild rpm
+dnf dnf
+zypper zypper
+createrepo_c createrepo-c
+gpg gnupg
+dpkg-deb dpkg
+/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 depmod kmod
 mkfs.ext4 e2fsprogs
 losetup mount
@@ -164,6 +170,8 @@ libcap2-bin libcap libcap-progs libcap
 squashfs-tools squashfs-tools squashfs squashfs-tools
 shellcheck ShellCheck ShellCheck shellcheck
 rpm rpm-build rpm-build rpm-tools
+createrepo-c createrepo_c createrepo_c createrepo_c
+gnupg gnupg2 gpg2 gnupg
 db-util libdb-utils db48-utils db5.3
 qemu-user-static qemu-user-static qemu-linux-user qemu-user-static
 openssh-client openssh-clients openssh-clients openssh
@@ -276,6 +284,11 @@ if [ "$what" = test ]; then
     hack/test-user.sh
   fi
   hack/kernel.sh
+  # Where apt gets no Debian packages there is nothing to make it of, and the tests
+  # that install from it say so.
+  for rpm_machine in x86_64 aarch64; do
+    hack/rpmdistro.sh "$rpm_machine" || [ "${CI:-}" != true ]
+  done
 fi
 if [ "$what" = test ] || [ "$what" = bench ]; then
   hack/erofs.sh
