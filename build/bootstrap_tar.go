@@ -87,7 +87,7 @@ func (f rootFilter) header(h *tar.Header) *tar.Header {
 
 func (f rootFilter) writeFiles(out *tar.Writer, dirs map[string]bool) error {
 	for _, file := range f.files {
-		if dir := path.Dir(file.name); !dirs[dir] {
+		for _, dir := range missingParents(dirs, file.name) {
 			dirs[dir] = true
 			h := &tar.Header{Typeflag: tar.TypeDir, Name: "./" + dir + "/", Mode: 0o755, ModTime: f.epoch, Format: tar.FormatPAX}
 			if err := out.WriteHeader(h); err != nil {
@@ -103,6 +103,17 @@ func (f rootFilter) writeFiles(out *tar.Writer, dirs map[string]bool) error {
 		}
 	}
 	return nil
+}
+
+// missingParents are the directories of a file that are not there, outer ones
+// first.
+func missingParents(dirs map[string]bool, name string) []string {
+	var list []string
+	for dir := path.Dir(name); dir != "." && !dirs[dir]; dir = path.Dir(dir) {
+		list = append(list, dir)
+	}
+	slices.Reverse(list)
+	return list
 }
 
 func isLeftOut(name string, isDir bool) bool {
