@@ -53,7 +53,8 @@ func Explain(output []string, packages []osimage.Package) osimage.Problems {
 func where(name string, packages []osimage.Package) osimage.Problem {
 	for _, same := range []func(listed string) bool{
 		func(listed string) bool { return listed == name },
-		func(listed string) bool { return strings.HasPrefix(name, listed+"-") || strings.HasPrefix(name, listed+"=") },
+		func(listed string) bool { return strings.HasPrefix(name, listed+"=") },
+		func(listed string) bool { return strings.HasPrefix(name, listed+"-") },
 	} {
 		for _, p := range packages {
 			if same(p.Name) || same(strings.TrimPrefix(p.Name, "@")) {

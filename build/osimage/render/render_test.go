@@ -211,18 +211,18 @@ func TestRenderProblems(t *testing.T) {
 		files, values map[string]string
 		want          string
 	}{
-		"groups of Debian":   {nil, map[string]string{"osvers": "debian12", "pkglist": "g"}, "debian12 has no groups of packages"},
-		"unknown":            {nil, map[string]string{"osvers": "plan9"}, "there is no distribution"},
-		"no sub-directory":   {nil, map[string]string{"otherpkgdir": "other", "otherpkglist": "o"}, "o:1: tool: there is no directory"},
-		"no repository":      {nil, map[string]string{"pkgdir": "empty"}, "holds no repository (repodata/repomd.xml)"},
-		"no packages":        {nil, map[string]string{"osvers": "debian12", "pkgdir": "empty"}, "has neither repository data nor packages"},
-		"driver disk":        {nil, map[string]string{"driverupdatesrc": "dud:/d.iso"}, "driver disks are not read"},
-		"no driver":          {nil, map[string]string{"driverupdatesrc": "rpm:/none.rpm"}, "no such file"},
-		"drivers of Debian":  {nil, map[string]string{"osvers": "debian12", "driverupdatesrc": "rpm:DIR/o"}, "has no RPM packages"},
-		"interface":          {nil, map[string]string{"otherifce": "../x"}, "is no interface's name"},
-		"unreadable list":    {nil, map[string]string{"pkglist": "none"}, "no such file"},
-		"script without +x":  {nil, map[string]string{"postinstall": "o"}, "cannot be run"},
-		"several": {nil, map[string]string{"otherifce": "a/b", "driverupdatesrc": "dud:x"}, "driver disks are not read"},
+		"groups of Debian":  {nil, map[string]string{"osvers": "debian12", "pkglist": "g"}, "debian12 has no groups of packages"},
+		"unknown":           {nil, map[string]string{"osvers": "plan9"}, "there is no distribution"},
+		"no sub-directory":  {nil, map[string]string{"otherpkgdir": "other", "otherpkglist": "o"}, "o:1: tool: there is no directory"},
+		"no repository":     {nil, map[string]string{"pkgdir": "empty"}, "holds no repository (repodata/repomd.xml)"},
+		"no packages":       {nil, map[string]string{"osvers": "debian12", "pkgdir": "empty"}, "has neither repository data nor packages"},
+		"driver disk":       {nil, map[string]string{"driverupdatesrc": "dud:/d.iso"}, "driver disks are not read"},
+		"no driver":         {nil, map[string]string{"driverupdatesrc": "rpm:/none.rpm"}, "no such file"},
+		"drivers of Debian": {nil, map[string]string{"osvers": "debian12", "driverupdatesrc": "rpm:DIR/o"}, "has no RPM packages"},
+		"interface":         {nil, map[string]string{"otherifce": "../x"}, "is no interface's name"},
+		"unreadable list":   {nil, map[string]string{"pkglist": "none"}, "no such file"},
+		"script without +x": {nil, map[string]string{"postinstall": "o"}, "cannot be run"},
+		"several":           {nil, map[string]string{"otherifce": "a/b", "driverupdatesrc": "dud:x"}, "driver disks are not read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := write(t, map[string]string{"a": "bash\n", "g": "@x\n", "o": "sub/tool\n", "empty/x": "", "other/y": ""})
