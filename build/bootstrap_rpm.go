@@ -209,11 +209,11 @@ func (r *rpmBootstrap) repoFile(keys []string, public bool) string {
 	}
 	var text strings.Builder
 	for i, repo := range r.repositories {
-		at := repo.url
+		at, name := repo.url, repoID(i)
 		if public {
-			at = apt.Redact(at)
+			at, name = apt.Redact(at), fmt.Sprintf("%s %s (%d)", r.target.distro.title, r.target.release, i+1)
 		}
-		fmt.Fprintf(&text, "[%s]\nname=%s %s (%d)\nbaseurl=%s\nenabled=1\ngpgcheck=%d\n", repoID(i), r.target.distro.title, r.target.release, i+1, at, check)
+		fmt.Fprintf(&text, "[%s]\nname=%s\nbaseurl=%s\nenabled=1\ngpgcheck=%d\n", repoID(i), name, at, check)
 		checkRepo := check
 		if !repo.signed || len(keys) == 0 {
 			checkRepo = 0

@@ -61,7 +61,7 @@ func (r *rpmBootstrap) zypper(ctx context.Context, w rpmWork) error {
 			packages[i] = "pattern:" + group
 		}
 	}
-	install := []string{"install", "--no-recommends", "--auto-agree-with-licenses"}
+	install := []string{"install", "--no-recommends", "--download-in-advance", "--auto-agree-with-licenses"}
 	if err := r.follow(ctx, w, r.zypperArgs(w, append(install, packages...)...)...); err != nil {
 		return r.rpmFailed(w, err)
 	}
