@@ -69,6 +69,7 @@ func rpmReasons() []rpmReason {
 		{re(`^Problem opening package (\S+)`), "the package $1 is not what its signature says: it was changed or damaged"},
 		{re(`(\S+\.rpm).*(?:BAD|NOT OK|digest mismatch|Signature verification failed)`), "the package $1 is not what its signature says: it was changed or damaged"},
 		{re(`(?:Error in|%)\s?(\S+) scriptlet in rpm package (\S+)`), "a script ($1) of the package $2 failed"},
+		{re(`^error: unpacking of archive failed on file ([^:]+): (?:cpio: )?(.+)$`), "unpacking $1: $2"},
 		{re(`^\[MIRROR\] (\S+): (.+)$`), "fetching the package $1: $2"},
 		{re(`nothing provides (.+?) needed by (.+)$`), "nothing provides $1, which $2 needs"},
 		{re(`^Error: (.+)$`), "$1"},

@@ -78,7 +78,7 @@ func (r *rpmBootstrap) prepare(tmp string) (rpmWork, error) {
 	}
 	for name, text := range map[string]string{
 		"repos/rootcast.repo": r.repoFile(w.keys, false), // it may hold a password
-		"home/.rpmmacros":     "%_dbpath " + r.target.dbPath() + "\n",
+		"home/.rpmmacros":     r.rpmMacros(),
 		"dnf.conf":            r.dnfConf(w),
 		"zypp.conf":           r.zyppConf(w),
 	} {
@@ -87,6 +87,14 @@ func (r *rpmBootstrap) prepare(tmp string) (rpmWork, error) {
 		}
 	}
 	return w, nil
+}
+
+// rpmMacros are what the host's rpm must know, by itself and in dnf and zypper,
+// of the new root: Debian's has its database in the home directory. /proc is a
+// mount of its own there, whose owner root of a user namespace cannot change;
+// the directory below is as the packages want it.
+func (r *rpmBootstrap) rpmMacros() string {
+	return "%_dbpath " + r.target.dbPath() + "\n%_netsharedpath /proc\n"
 }
 
 // command is a program of the host's that works on the root, or one in it.

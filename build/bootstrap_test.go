@@ -33,9 +33,9 @@ func TestBootstrapValidate(t *testing.T) {
 	}{
 		{name: "codename", b: Bootstrap{Target: "debian:bookworm"}},
 		{name: "number", b: Bootstrap{Target: "debian:12", Platforms: []string{"linux/arm64/v8"}, Packages: []string{"g++", "libc6:arm64", "curl=7.88.1-10+deb12u5"}}},
-		{name: "no release", b: Bootstrap{Target: "debian"}, want: `"debian" is not DISTRO:RELEASE, such as debian:bookworm or ubuntu:noble`},
-		{name: "empty release", b: Bootstrap{Target: "debian:"}, want: `"debian:" is not DISTRO:RELEASE, such as debian:bookworm or ubuntu:noble`},
-		{name: "distribution", b: Bootstrap{Target: "fedora:40"}, want: `distribution "fedora" cannot be bootstrapped; debian and ubuntu can`},
+		{name: "no release", b: Bootstrap{Target: "debian"}, want: `"debian" is not DISTRO:RELEASE, such as debian:bookworm, ubuntu:noble, rocky:9.4 or leap:15.6`},
+		{name: "empty release", b: Bootstrap{Target: "debian:"}, want: `"debian:" is not DISTRO:RELEASE, such as debian:bookworm, ubuntu:noble, rocky:9.4 or leap:15.6`},
+		{name: "distribution", b: Bootstrap{Target: "arch:1"}, want: `distribution "arch" cannot be bootstrapped; debian, ubuntu, rocky, alma, rhel, centos-stream, centos, ol, fedora, leap and sles can`},
 		{name: "release of no name", b: Bootstrap{Target: "debian:99"}, want: `"99" is no release of Debian; known are 10 buster, 11 bullseye, 12 bookworm, 13 trixie, 14 forky`},
 		{name: "release that is a path", b: Bootstrap{Target: "debian:../x"}, want: `"../x" is no release of Debian; known are 10 buster, 11 bullseye, 12 bookworm, 13 trixie, 14 forky`},
 		{name: "platform", b: Bootstrap{Target: "debian:12", Platforms: []string{"linux/sparc"}}, want: `platform "linux/sparc" cannot be bootstrapped; linux/amd64, linux/arm64/v8, linux/ppc64le, linux/riscv64, linux/s390x, linux/386, linux/arm/v7, linux/arm/v5 can`},
