@@ -128,27 +128,31 @@ func Install(osvers, osarch, profile, dir string) (written, kept []string, err e
 }
 
 // chosen are the names of a profile's files, without those for another architecture
-// than osarch.
+// than osarch, and without what one for osarch stands in the place of.
 func chosen(from fs.FS, osarch string) ([]string, error) {
 	entries, err := fs.ReadDir(from, ".")
 	if err != nil {
 		return nil, err
 	}
-	var files []string
+	var files, narrower []string
 	for _, e := range entries {
-		parts := strings.Split(e.Name(), ".")
-		ext := parts[len(parts)-1]
-		switch {
-		case !slices.Contains([]string{"pkglist", "exlist", "postinstall", "synclist"}, ext):
+		base, ext, _ := strings.Cut(e.Name(), ".")
+		arch, last, three := strings.Cut(ext, ".")
+		if three {
+			ext = last
+		}
+		if !slices.Contains([]string{"pkglist", "exlist", "postinstall", "synclist"}, ext) {
 			continue
-		case len(parts) == 3 && osarch != "" && !sameArchitecture(parts[1], osarch):
-			if _, err := osimage.Platform(parts[1]); err == nil {
-				continue // the part is an architecture, and another one
+		}
+		if three && osarch != "" {
+			if !sameArchitecture(arch, osarch) {
+				continue
 			}
+			narrower = append(narrower, base+"."+ext)
 		}
 		files = append(files, e.Name())
 	}
-	return files, nil
+	return slices.DeleteFunc(files, func(name string) bool { return slices.Contains(narrower, name) }), nil
 }
 
 // sameArchitecture tells whether two names are of one architecture: Ubuntu's ppc64el

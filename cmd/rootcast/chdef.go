@@ -23,7 +23,7 @@ ATTRIBUTE= without a value unsets it. Comments of the file stay.
 type chdef struct {
 	e *env
 	objects
-	stanza, plus, minus bool
+	stanza, plus, minus, verbose bool
 	rename              string
 }
 
@@ -35,10 +35,13 @@ func newChdefCommand(e *env) *cli.Command {
 	flags.BoolVarP(&c.plus, "plus", "p", false, "add the values to the lists that there are")
 	flags.BoolVarP(&c.minus, "minus", "m", false, "take the values out of the lists that there are")
 	flags.BoolVarP(&c.stanza, "stanza", "z", false, "read stanzas from standard input")
+	flags.BoolVarP(&c.verbose, "verbose", "V", false, "say which file each definition is in")
 	x := &xcatCommand{
 		name: "chdef", usage: "change osimage definitions, as xCAT does", arguments: "[-t osimage] [-o] NAME,... [OPTIONS] ATTRIBUTE=VALUE...",
 		description: chdefDescription, flags: flags, run: c.run,
 	}
+	x.refuse("where", "w", true, "chooses the nodes of a group; there are osimages alone, and lsdef -w lists those for which a condition holds")
+	x.refuse("update", "u", false, "is mkdef's here: make the definition anew by mkdef -f -u")
 	return x.command(e)
 }
 
@@ -87,6 +90,7 @@ func (c *chdef) run(_ context.Context, args []string) error {
 	if err := c.e.sayChanged(len(list)); err != nil {
 		return err
 	}
+	c.e.sayFiles(c.verbose, list)
 	for _, name := range made {
 		if _, err := fmt.Fprintf(c.e.stdout, "New object definitions '%s' have been created.\n", name); err != nil {
 			return err

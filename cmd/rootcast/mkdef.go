@@ -14,7 +14,14 @@ const mkdefDescription = `Makes osimage definitions, as xCAT's mkdef does, from 
 stanzas on standard input. Either all of them are made or none. Paths that are
 relative are meant from the working directory.
 
+With -u the attributes that are not given are filled in: lists and scripts of the
+profile are looked for as xCAT does, in INSTALLDIR/custom/netboot and then in
+/opt/xcat/share/xcat/netboot ($XCATROOT for /opt/xcat); if there is no list of
+packages, rootcast's own profiles are copied into a directory of the osimage's
+name beside its definition. Without osvers or osarch it is this machine's.
+
    mkdef -t osimage -o compute osvers=debian12 osarch=x86_64 provmethod=netboot profile=compute pkglist=compute.pkglist
+   mkdef compute -u profile=compute provmethod=netboot osvers=rocky9.4 osarch=aarch64
    mkdef -t osimage -o big --template compute rootimgdir=/srv/boot/big
    lsdef -t osimage -z A | sed 's/^[^ ]\+:/B:/' | mkdef -z`
 
@@ -22,8 +29,8 @@ relative are meant from the working directory.
 type mkdef struct {
 	e *env
 	objects
-	stanza, force bool
-	template      string
+	stanza, force, fill, explain, verbose bool
+	template, installdir                  string
 }
 
 func newMkdefCommand(e *env) *cli.Command {
@@ -33,10 +40,16 @@ func newMkdefCommand(e *env) *cli.Command {
 	flags.BoolVarP(&c.stanza, "stanza", "z", false, "read stanzas from standard input")
 	flags.BoolVarP(&c.force, "force", "f", false, "replace definitions that there are")
 	flags.StringVar(&c.template, "template", "", "begin with what the osimage `NAME` has")
+	flags.BoolVarP(&c.fill, "update", "u", false, "fill in what profile=, provmethod=, osvers= and osarch= imply")
+	flags.StringVar(&c.installdir, "installdir", "/install", "with -u: xCAT's `INSTALLDIR`")
+	flags.BoolVar(&c.explain, "explain", false, "with -u: say which file is taken and why, and which were looked for")
+	flags.BoolVarP(&c.verbose, "verbose", "V", false, "say which file each definition is in")
 	x := &xcatCommand{
 		name: "mkdef", usage: "make osimage definitions, as xCAT does", arguments: "[-t osimage] [-o] NAME,... [OPTIONS] [ATTRIBUTE=VALUE...]",
 		description: mkdefDescription, flags: flags, run: c.run,
 	}
+	x.refuse("dynamic", "d", false, "makes a dynamic group of nodes; there are osimages alone")
+	x.refuse("where", "w", true, "chooses the nodes of a group; there are osimages alone, and lsdef -w lists those for which a condition holds")
 	return x.command(e)
 }
 
@@ -45,7 +58,15 @@ func (c *mkdef) run(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if (c.stanza || c.template != "") && c.fill || c.explain && !c.fill {
+		return usageErrorf("mkdef: -u fills in what the command line leaves out; it goes neither with -z nor with --template, and --explain goes with it alone")
+	}
 	into := catalog(c.dir)
+	if c.fill {
+		if err := c.fillIn(into, stanzas); err != nil {
+			return err
+		}
+	}
 	base := &osimage.Definition{}
 	if c.template != "" {
 		if base, err = load(into, c.template); err != nil {
@@ -56,6 +77,7 @@ func (c *mkdef) run(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	c.e.sayFiles(c.verbose, list)
 	return c.e.sayChanged(len(list))
 }
 

@@ -164,6 +164,15 @@ func (e *env) saveDefinitions(into osimage.Catalog, list []*osimage.Definition) 
 	return nil
 }
 
+// sayFiles says where definitions lie, if that is wanted.
+func (e *env) sayFiles(wanted bool, list []*osimage.Definition) {
+	for _, d := range list {
+		if wanted {
+			e.say("%s is in %s", d.Name, d.Path)
+		}
+	}
+}
+
 // sayChanged says how many definitions changed, as xCAT does.
 func (e *env) sayChanged(n int) error {
 	_, err := fmt.Fprintf(e.stdout, "%d object definitions have been created or modified.\n", n)

@@ -21,7 +21,7 @@ files that a definition names stay.
 type rmdef struct {
 	e *env
 	objects
-	all, force bool
+	all, force, verbose bool
 }
 
 func newRmdefCommand(e *env) *cli.Command {
@@ -30,10 +30,12 @@ func newRmdefCommand(e *env) *cli.Command {
 	c.add(flags)
 	flags.BoolVarP(&c.all, "all", "a", false, "all objects; only with -f")
 	flags.BoolVarP(&c.force, "force", "f", false, "with -a: it is really meant")
+	flags.BoolVarP(&c.verbose, "verbose", "V", false, "say the name of each that is removed")
 	x := &xcatCommand{
 		name: "rmdef", usage: "remove osimage definitions, as xCAT does", arguments: "[-t osimage] [-o] NAME,... | -a -f",
 		description: rmdefDescription, flags: flags, run: c.run,
 	}
+	x.refuse("cleanup", "C", false, "takes nodes out of boot and console servers; there are osimages alone, and rmimage removes what one has been made into")
 	return x.command(e)
 }
 
@@ -62,6 +64,9 @@ func (c *rmdef) run(_ context.Context, args []string) error {
 		}
 		if err == nil {
 			removed++
+			if c.verbose {
+				c.e.say("removed %s", name)
+			}
 		}
 		failed = append(failed, err)
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -20,6 +22,8 @@ type xcatCommand struct {
 
 	flags *pflag.FlagSet
 	run   func(ctx context.Context, args []string) error
+
+	refused map[string]string // options that xCAT has and rootcast has not, and why
 }
 
 // xcatNames are the names of xCAT's commands, by which rootcast may be called
@@ -46,13 +50,18 @@ func (c *xcatCommand) command(e *env) *cli.Command {
 	help := c.flags.BoolP("help", "h", false, "print this and exit")
 	return &cli.Command{
 		Name: c.name, Usage: c.usage, ArgsUsage: c.arguments, Description: c.description,
-		SkipFlagParsing: true,
+		SkipFlagParsing:    true,
+		CustomHelpTemplate: "{{" + strconv.Quote(c.help()) + "}}", // a template that says c.help() as it is
 		Action: func(ctx *cli.Context) error {
 			if err := c.flags.Parse(ctx.Args().Slice()); err != nil {
 				return c.badFlag(err)
 			}
 			if *help {
-				return c.printHelp(e)
+				_, err := io.WriteString(e.stdout, c.help())
+				return err
+			}
+			if err := c.refuseOptions(); err != nil {
+				return err
 			}
 			e.setUpLog()
 			return c.run(ctx.Context, c.flags.Args())
@@ -78,11 +87,35 @@ func (c *xcatCommand) badFlag(err error) error {
 	return usageErrorf("%s: unknown option --%s; see %s --help", c.name, name, c.name)
 }
 
-func (c *xcatCommand) printHelp(e *env) error {
-	description := strings.ReplaceAll(c.description, "\n", "\n   ")
-	_, err := fmt.Fprintf(e.stdout, "NAME:\n   rootcast %s - %s\n\nUSAGE:\n   %s %s\n\nDESCRIPTION:\n   %s\n\nOPTIONS:\n%s",
-		c.name, c.usage, c.name, c.arguments, strings.ReplaceAll(description, "\n   \n", "\n\n"), c.flags.FlagUsages())
+// refuse has the option called name, which takes a value or not, end in an error that
+// says why it is none here.
+func (c *xcatCommand) refuse(name, short string, takesValue bool, why string) {
+	if takesValue {
+		c.flags.StringArrayP(name, short, nil, why)
+	} else {
+		c.flags.BoolP(name, short, false, why)
+	}
+	c.flags.Lookup(name).Hidden = true
+	if c.refused == nil {
+		c.refused = map[string]string{}
+	}
+	c.refused[name] = why
+}
+
+func (c *xcatCommand) refuseOptions() (err error) {
+	c.flags.Visit(func(f *pflag.Flag) {
+		if why, ok := c.refused[f.Name]; ok && err == nil {
+			err = usageErrorf("%s: -%s %s", c.name, f.Shorthand, why)
+		}
+	})
 	return err
+}
+
+// help is what --help and rootcast help print.
+func (c *xcatCommand) help() string {
+	description := strings.ReplaceAll(c.description, "\n", "\n   ")
+	return fmt.Sprintf("NAME:\n   rootcast %s - %s\n\nUSAGE:\n   %s %s\n\nDESCRIPTION:\n   %s\n\nOPTIONS:\n%s",
+		c.name, c.usage, c.name, c.arguments, strings.ReplaceAll(description, "\n   \n", "\n\n"), c.flags.FlagUsages())
 }
 
 // objects is what all of xCAT's commands on definitions take.
