@@ -19,4 +19,4 @@ if [ -n "$unformatted" ]; then
   printf 'not as gofumpt -extra -w leaves it:\n%s\n' "$unformatted" >&2
   exit 1
 fi
-git ls-files -z '*.sh' .ci/run ':!vendor' | xargs -0 shellcheck
+git ls-files -z '*.sh' '*.postinstall' .ci/run ':!vendor' | xargs -0 shellcheck

@@ -47,8 +47,8 @@ func find(osvers, osarch, profile string) (string, error) {
 	}
 	for _, release := range osimage.Releases(family(d.Name) + d.Version) {
 		folder := path.Join(release, profile)
-		if !fs.ValidPath(folder) || strings.Contains(profile, "/") || profile == "." {
-			break
+		if profile == "" || path.Base(profile) != profile || !fs.ValidPath(folder) {
+			break // no folder's name
 		}
 		if info, err := fs.Stat(folders, folder); err != nil || !info.IsDir() {
 			continue
@@ -58,7 +58,7 @@ func find(osvers, osarch, profile string) (string, error) {
 		}
 		return folder, nil
 	}
-	return "", fmt.Errorf("there is no profile %s for %s; there is %s: %w", profile, osvers, strings.Join(list(), ", "), ErrNotExist)
+	return "", fmt.Errorf("there is no profile %q for %s; there is %s: %w", profile, osvers, strings.Join(list(), ", "), ErrNotExist)
 }
 
 // family is what the folders of a distribution that goes by several names are called.

@@ -24,7 +24,7 @@ type chdef struct {
 	e *env
 	objects
 	stanza, plus, minus, verbose bool
-	rename              string
+	rename                       string
 }
 
 func newChdefCommand(e *env) *cli.Command {

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -44,7 +46,7 @@ func (c *mkdef) filled(into osimage.Catalog, s osimage.Stanza) ([]osimage.Assign
 	if method := given["provmethod"]; method != "netboot" && method != "statelite" {
 		return nil, usageErrorf("mkdef: -u provmethod=%s: it is for netboot and statelite, which are what rootcast makes", method)
 	}
-	t, err := target(given)
+	t, err := profileTarget(given)
 	if err != nil {
 		return nil, err
 	}
@@ -62,16 +64,16 @@ func (c *mkdef) filled(into osimage.Catalog, s osimage.Stanza) ([]osimage.Assign
 		return nil, err
 	}
 	var list []osimage.Assignment
-	for attribute, value := range values {
+	for _, attribute := range slices.Sorted(maps.Keys(values)) {
 		if _, ok := given[attribute]; !ok {
-			list = append(list, osimage.Assignment{Attribute: attribute, Value: value})
+			list = append(list, osimage.Assignment{Attribute: attribute, Value: values[attribute]})
 		}
 	}
 	return list, nil
 }
 
-// target is what the profile is for; what is not given is this machine's.
-func target(given map[string]string) (osimage.Target, error) {
+// profileTarget is what the profile is for; what is not given is this machine's.
+func profileTarget(given map[string]string) (osimage.Target, error) {
 	t := osimage.Target{OSVers: given["osvers"], OSArch: given["osarch"], Profile: given["profile"]}
 	if t.OSVers == "" {
 		release, err := os.Open("/etc/os-release")
