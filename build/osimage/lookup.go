@@ -1,6 +1,7 @@
 package osimage
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -27,8 +28,8 @@ type Finding struct {
 	File string
 	// Why says in a few words what the file's name is for.
 	Why string
-	// Passed are the files that were looked for before, or that cannot be used, each
-	// with the reason.
+	// Passed says directory by directory what was looked for before and is not there,
+	// and which files cannot be used and why.
 	Passed []string
 }
 
@@ -105,17 +106,32 @@ func (t Target) Lookup(ext string, places ...Place) (Finding, error) {
 			found.Passed = append(found.Passed, place.Dir+": no directory for "+t.OSVers)
 			continue
 		}
-		for _, n := range t.names(ext) {
-			file := path.Join(place.Dir, family, n.file)
-			if why := place.unusable(path.Join(family, n.file), ext); why != "" {
-				found.Passed = append(found.Passed, file+": "+why)
-				continue
-			}
-			found.File, found.Why = file, n.why
-			return found, nil
+		if found.in(place, family, ext, t.names(ext)); found.File != "" {
+			break
 		}
 	}
 	return found, nil
+}
+
+// in looks for the names in the directory of one place.
+func (f *Finding) in(place Place, family, ext string, names []name) {
+	dir := path.Join(place.Dir, family)
+	var absent []string
+	for _, n := range names {
+		why, there := place.unusable(path.Join(family, n.file), ext)
+		if there && why == "" {
+			f.File, f.Why = path.Join(dir, n.file), n.why
+			break
+		}
+		if there {
+			f.Passed = append(f.Passed, path.Join(dir, n.file)+": "+why)
+			continue
+		}
+		absent = append(absent, n.file)
+	}
+	if absent != nil {
+		f.Passed = append(f.Passed, dir+": no "+strings.Join(absent, ", "))
+	}
 }
 
 // check refuses what would make paths of names.
@@ -146,16 +162,19 @@ func (p Place) family(osvers string) string {
 	return "sles"
 }
 
-// unusable says why a file is not what is looked for, "" if it is.
-func (p Place) unusable(file, ext string) string {
+// unusable tells whether a file is there, and why it is not what is looked for, "" if
+// it is.
+func (p Place) unusable(file, ext string) (why string, there bool) {
 	info, err := fs.Stat(p.FS, file)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", false
 	case err != nil:
-		return "not there"
+		return err.Error(), true
 	case !info.Mode().IsRegular():
-		return "no file"
+		return "no file", true
 	case ext == "postinstall" && info.Mode().Perm()&0o111 == 0:
-		return "cannot be run; chmod +x it if it is meant"
+		return "cannot be run; chmod +x it if it is meant", true
 	}
-	return ""
+	return "", true
 }
