@@ -86,17 +86,8 @@ func ReadManifest(r io.Reader) (*Manifest, error) {
 			flat[e.name] = e.value()
 		}
 	}
-	if m.OSImage == nil && m.LinuxImage == nil { // before xCAT 2.8
-		m.OSImage, m.LinuxImage = map[string]string{}, map[string]string{}
-		for name, value := range flat {
-			switch table := tableOf(name); {
-			case value == "":
-			case name == "imagename" || table == tableOSImage:
-				m.OSImage[name] = value
-			case table == tableLinuxImage:
-				m.LinuxImage[name] = value
-			}
-		}
+	if m.OSImage == nil && m.LinuxImage == nil {
+		m.takeFlat(flat)
 	}
 	if m.OSImage["imagename"] == "" {
 		m.OSImage = either(m.OSImage, map[string]string{})
@@ -106,6 +97,24 @@ func ReadManifest(r io.Reader) (*Manifest, error) {
 		return nil, fmt.Errorf("reading %s: it does not say the imagename", ManifestName)
 	}
 	return m, nil
+}
+
+// takeFlat takes the columns of the form that xCAT had before its version 2.8,
+// which has no elements for the tables. What no table has is the first one's, to
+// be told of.
+func (m *Manifest) takeFlat(columns map[string]string) {
+	m.OSImage, m.LinuxImage = map[string]string{}, map[string]string{}
+	columns["postscripts"], columns["postbootscripts"] = m.Postscripts, m.PostBootScripts
+	m.Postscripts, m.PostBootScripts = "", ""
+	for name, value := range columns {
+		switch {
+		case value == "":
+		case tableOf(name) == tableLinuxImage:
+			m.LinuxImage[name] = value
+		default:
+			m.OSImage[name] = value
+		}
+	}
 }
 
 func either(a, b map[string]string) map[string]string {
@@ -147,21 +156,14 @@ func (m *Manifest) take(e *element) bool {
 		for _, c := range e.children {
 			m.RawFiles = append(m.RawFiles, c.value())
 		}
-	case "postscripts", "postbootscripts":
-		m.script(e)
-		return len(e.children) == 0 && m.OSImage != nil // in the flat form they are the image's too
+	case "postscripts":
+		m.Postscripts = e.value()
+	case "postbootscripts":
+		m.PostBootScripts = e.value()
 	default:
 		return false
 	}
 	return true
-}
-
-func (m *Manifest) script(e *element) {
-	if e.name == "postscripts" {
-		m.Postscripts = e.value()
-	} else {
-		m.PostBootScripts = e.value()
-	}
 }
 
 // kit takes the kits of <kit><NAME><kitdir>…: XML::Simple writes a hash of them so.
