@@ -41,8 +41,8 @@ install: ## install bin/rootcast below DESTDIR and PREFIX (/usr/local)
 	@test -x bin/rootcast || $(MAKE) all
 	install -D -m 0755 bin/rootcast '$(DESTDIR)$(PREFIX)/bin/rootcast'
 
-install-xcat-names: ## install links by which rootcast answers to lsdef, mkdef, chdef and rmdef
-	for name in lsdef mkdef chdef rmdef genimage packimage; do ln -sfn rootcast '$(DESTDIR)$(PREFIX)'/bin/$$name || exit; done
+install-xcat-names: ## install links by which rootcast answers to xCAT's names: lsdef, genimage and so on
+	for name in lsdef mkdef chdef rmdef copycds genimage packimage liteimg rmimage imgexport imgimport; do ln -sfn rootcast '$(DESTDIR)$(PREFIX)'/bin/$$name || exit; done
 
 test: all ## run all tests
 	@hack/setup.sh test

@@ -80,6 +80,8 @@ func commands(e *env) []*cli.Command {
 		newRmdefCommand(e),
 		newGenimageCommand(e),
 		newPackimageCommand(e),
+		newImgexportCommand(e),
+		newImgimportCommand(e),
 		newVersionCommand(e),
 	}
 	completeCommands(e, list)

@@ -29,7 +29,7 @@ type xcatCommand struct {
 // xcatNames are the names of xCAT's commands, by which rootcast may be called
 // through links.
 func xcatNames() []string {
-	return []string{"lsdef", "mkdef", "chdef", "rmdef", "genimage", "packimage"}
+	return []string{"lsdef", "mkdef", "chdef", "rmdef", "copycds", "genimage", "packimage", "liteimg", "rmimage", "imgexport", "imgimport"}
 }
 
 // byLink puts the command into args if rootcast was called by the name of one of

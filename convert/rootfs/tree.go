@@ -209,3 +209,30 @@ func (in *Inode) typeName() string {
 		return "special file"
 	}
 }
+
+// Below returns the tree as a directory of that name in a root of its own. Both
+// share their files.
+func (t *Tree) Below(name string) *Tree {
+	in := *t.root.inode
+	below := &Tree{Warnings: t.Warnings, Layers: t.Layers, root: &node{inode: &in}}
+	below.root.set(name, t.root.copy())
+	below.root.children[name].measure()
+	return below
+}
+
+// copy copies the names, not the files.
+func (n *node) copy() *node {
+	c := &node{inode: n.inode, layer: n.layer}
+	for name, child := range n.children {
+		c.set(name, child.copy())
+	}
+	return c
+}
+
+// measure sets the lengths of all names below n.
+func (n *node) measure() {
+	for name, child := range n.children {
+		child.length = n.length + 1 + len(name)
+		child.measure()
+	}
+}

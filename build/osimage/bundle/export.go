@@ -193,3 +193,12 @@ func (p *Plan) add(name string, s Source) error {
 	p.sources[s.Path] = name
 	return nil
 }
+
+// Files returns the paths of the files that go into the bundle, in its order.
+func (p *Plan) Files() []string {
+	var list []string
+	for _, one := range p.members {
+		list = append(list, one.file)
+	}
+	return list
+}

@@ -133,16 +133,16 @@ func (a *ociArchive) copy(name string, r io.Reader, size int64) error {
 // FindOCI reads an OCI archive up to its bundle, and returns that. ok tells whether
 // the file is an OCI archive; a nil reader, that it has no bundle.
 func FindOCI(ctx context.Context, f io.ReadSeeker) (bundle *io.SectionReader, ok bool, err error) {
-	t := tar.NewReader(&interruptible{f, ctx.Err})
+	t := tar.NewReader(f)
 	type place struct{ at, size int64 }
 	blobs := map[string]place{}
 	var index []byte
-	for n := 0; n < 100_000; n++ {
+	for range 100_000 {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil {
+		if err := errors.Join(err, ctx.Err()); err != nil {
 			return nil, ok, err
 		}
 		name := path.Clean(strings.TrimPrefix(h.Name, "./"))
@@ -162,8 +162,6 @@ func FindOCI(ctx context.Context, f io.ReadSeeker) (bundle *io.SectionReader, ok
 				return nil, ok, err
 			}
 			blobs[strings.TrimPrefix(name, blobPrefix)] = place{at, h.Size}
-		case n == 0 && !strings.HasPrefix(name, "blobs"):
-			return nil, false, nil // another tar
 		}
 	}
 	if !ok || index == nil {

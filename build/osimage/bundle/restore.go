@@ -302,4 +302,3 @@ func equal(a, b io.Reader) (bool, error) {
 
 // name is a path that messages call a file by.
 func (it *item) name() string { return filepath.Join(it.root.Name(), it.rel) }
-

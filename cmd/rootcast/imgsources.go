@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/rootcast/rootcast/build/osimage"
+	"github.com/rootcast/rootcast/build/osimage/bundle"
+	"github.com/rootcast/rootcast/convert/netboot"
+)
+
+// sources are the files that nodes of the image boot from. Those of a rootimgdir
+// that convert made are all of one version, whatever is published meanwhile.
+func (c *imgexport) sources(ctx context.Context, d *osimage.Definition, temp string) (s bundle.Sources, err error) {
+	if !d.Netboot() {
+		return s, nil
+	}
+	dir := rootimgdirOf(d)
+	now := netboot.Current(dir)
+	at := func(name string) bundle.Source {
+		return bundle.Source{Path: filepath.Join(dir, name), File: filepath.Join(now, name)}
+	}
+	find := func(names ...string) bundle.Source {
+		for _, name := range names {
+			if info, err := os.Stat(filepath.Join(now, name)); err == nil && info.Mode().IsRegular() {
+				return at(name)
+			}
+		}
+		return bundle.Source{}
+	}
+	statelite := d.Get("provmethod") == "statelite"
+	initrds := []string{netboot.InitrdName}
+	if statelite {
+		initrds = []string{"initrd-statelite.gz", netboot.InitrdName}
+	}
+	s.Kernel, s.Ramdisk = find(netboot.KernelName), find(initrds...)
+	m, merr := netboot.ReadManifest(now)
+	roots := rootNames()
+	if merr == nil {
+		s.Beside = append(s.Beside, at(netboot.ManifestName))
+		if root, ok := m.Root(); ok && root.Name != netboot.RamdiskName {
+			roots = []string{root.Name}
+		}
+	}
+	s.RootImg = find(roots...)
+	if statelite {
+		if err := c.statelite(ctx, d, &s, temp); err != nil {
+			return s, err
+		}
+	}
+	return s, lacks(d, dir, s, merr == nil && m.Boot == netboot.BootRamdisk)
+}
+
+// lacks tells what nodes boot from that is not there.
+func lacks(d *osimage.Definition, dir string, s bundle.Sources, ramdisk bool) error {
+	var missing []string
+	for _, one := range []struct {
+		source bundle.Source
+		name   string
+	}{{s.Kernel, "a kernel"}, {s.Ramdisk, "an initrd-" + d.Get("provmethod") + ".gz"}, {s.RootImg, "a packed root, rootimg.*"}} {
+		if one.source.Path == "" && !(one.name[:8] == "a packed" && s.RootImgTree.Path != "") {
+			missing = append(missing, one.name)
+		}
+	}
+	switch {
+	case missing == nil:
+		return nil
+	case ramdisk:
+		return fmt.Errorf("exporting osimage %s: its rootimgdir %s holds a ramdisk, kernel and root in one, for which xCAT's bundles have no place: make it by packimage, or convert --boot netroot; or export it to NAME.oci.tar", d.Name, dir)
+	}
+	return fmt.Errorf("exporting osimage %s: its rootimgdir %s has not %s; make them by genimage and packimage", d.Name, dir, joinWords(missing))
+}
+
+func joinWords(words []string) string {
+	text := words[0]
+	for i, word := range words[1:] {
+		if i == len(words)-2 {
+			text += " and " + word
+		} else {
+			text += ", " + word
+		}
+	}
+	return text
+}
+
+// rootimgdirOf is where what nodes boot from lies, by xCAT's default if the
+// definition does not say it.
+func rootimgdirOf(d *osimage.Definition) string {
+	return either(d.Get("rootimgdir"), filepath.Join(defaultInstalldir, "netboot", d.Get("osvers"), d.Get("osarch"), d.Get("profile")))
+}
+
+// rootNames are what packed roots are called, those that xCAT's nodeset takes first
+// before others.
+func rootNames() []string {
+	names := []string{"cpio.gz", "cpio.xz", "tar.gz", "tar.xz", "sfs", "gz", "cpio.zst", "tar.zst", "cpio.lz4", "tar.lz4", "erofs", "cpio", "tar"}
+	for i := range names {
+		names[i] = "rootimg." + names[i]
+	}
+	return names
+}
+
+// statelite adds what only bundles of statelite images have: the rules of the
+// litefile table, as the rootimgdir's manifest has them, and the root's tree.
+func (c *imgexport) statelite(ctx context.Context, d *osimage.Definition, s *bundle.Sources, temp string) error {
+	dir := rootimgdirOf(d)
+	file := filepath.Join(temp, "litefile.csv")
+	if err := writeLitefile(file, d.Name, dir); err != nil {
+		return err
+	}
+	s.LiteFile = bundle.Source{Path: filepath.Join(dir, "litefile.csv"), File: file}
+	tree := filepath.Join(temp, "rootimgtree.gz")
+	if err := c.packTree(ctx, d, tree); err != nil {
+		return err
+	}
+	s.RootImgTree = bundle.Source{Path: filepath.Join(dir, "rootimgtree.gz"), File: tree}
+	return nil
+}
+
+// writeLitefile writes the rules as xCAT's table has them.
+func writeLitefile(file, image, dir string) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	m, err := netboot.ReadManifest(dir)
+	if err != nil {
+		return fmt.Errorf("reading the litefile rules of osimage %s: %w", image, err)
+	}
+	for _, rule := range m.Statelite {
+		// Every value in quotes: xCAT's imgimport splits at these.
+		if _, err := fmt.Fprintf(f, "\"%s\",\"%s\",\"%s\",,\n", image, rule.Path, rule.Option); err != nil {
+			return err
+		}
+		if slices.Contains([]byte(rule.Path), '"') {
+			return errors.Join(csv.ErrQuote, fmt.Errorf("a rule for %s", rule.Path))
+		}
+	}
+	return f.Close()
+}
