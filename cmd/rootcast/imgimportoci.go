@@ -65,19 +65,19 @@ func (c *imgimport) importLabel(ctx context.Context, file string, pull func(*osi
 	if err != nil {
 		return "", err
 	}
-	text := img.Config.Config.Labels[definitionLabel]
+	text := img.Config.Config.Labels[labelDefinition]
 	if err := img.Close(); err != nil {
 		return "", err
 	}
 	if text == "" {
-		return "", fmt.Errorf("importing %s: the image has no definition, neither beside it nor in its label %s; rootcast pull oci-archive:%s takes the image alone", c.bundle, definitionLabel, c.bundle)
+		return "", fmt.Errorf("importing %s: the image has no definition, neither beside it nor in its label %s; rootcast pull oci-archive:%s takes the image alone", c.bundle, labelDefinition, c.bundle)
 	}
 	into := catalog(c.dir)
-	read, err := osimage.Parse("/"+definitionLabel+".yaml", []byte(text))
+	read, err := labelledDefinition(text)
 	if err != nil {
 		return "", fmt.Errorf("importing %s: %w", c.bundle, err)
 	}
-	s := osimage.Stanza{Name: labelName(read)}
+	s := osimage.Stanza{Name: read.Name}
 	for _, attribute := range read.Attributes() {
 		s.Assignments = append(s.Assignments, osimage.Assignment{Attribute: attribute, Value: read.Get(attribute)})
 	}
@@ -91,13 +91,4 @@ func (c *imgimport) importLabel(ctx context.Context, file string, pull func(*osi
 	c.e.say("warning: the archive has the definition without the files that it names; rootcast osimage lint tells which are missing")
 	_, err = c.e.makeDefinitions(into, &osimage.Definition{}, []osimage.Stanza{s}, c.force)
 	return s.Name, errors.Join(err)
-}
-
-// labelName is what a definition is called that a label holds without its name.
-func labelName(d *osimage.Definition) string {
-	name := d.Get("osvers")
-	for _, attribute := range []string{"osarch", "provmethod", "profile"} {
-		name += "-" + d.Get(attribute)
-	}
-	return name
 }

@@ -12,7 +12,7 @@ import (
 // What an image that genimage made says of its definition.
 const (
 	labelName       = "io.rootcast.osimage.name"
-	labelDefinition = "io.rootcast.osimage.definition" // a stanza, as mkdef -z reads it
+	labelDefinition = "io.rootcast.osimage.definition" // imagename=NAME&ATTRIBUTE=VALUE..., as URLs encode it: one line without a character that recipes expand
 	labelDigest     = "io.rootcast.osimage.digest"
 	labelRootLimit  = "io.rootcast.osimage.rootlimit"
 )
@@ -39,15 +39,16 @@ func conventionalName(d *osimage.Definition) string {
 // osimageLabels are the labels of a definition's image. Passwords in the URLs of
 // repositories are not in them.
 func osimageLabels(d *osimage.Definition) ([]string, error) {
-	var text strings.Builder
-	if err := osimage.WriteStanzas(&text, withoutPasswords(d)); err != nil {
-		return nil, err
+	public := withoutPasswords(d)
+	text := url.Values{keyName: {d.Name}}
+	for _, name := range public.Attributes() {
+		text.Set(name, public.Get(name))
 	}
 	sum, err := d.Digest()
 	if err != nil {
 		return nil, err
 	}
-	return []string{labelName + "=" + d.Name, labelDefinition + "=" + text.String(), labelDigest + "=" + sum.String()}, nil
+	return []string{labelName + "=" + d.Name, labelDefinition + "=" + text.Encode(), labelDigest + "=" + sum.String()}, nil
 }
 
 func withoutPasswords(d *osimage.Definition) *osimage.Definition {
@@ -87,16 +88,39 @@ func (e *env) definitionOf(ctx context.Context, from osimage.Catalog, name strin
 	if lerr != nil || labels[labelDefinition] == "" {
 		return nil, err
 	}
-	stanzas, serr := osimage.ReadStanzas(strings.NewReader(labels[labelDefinition]), "the image's label "+labelDefinition)
-	if serr != nil {
-		return nil, serr
+	d, derr := labelledDefinition(labels[labelDefinition])
+	if derr != nil {
+		return nil, derr
 	}
-	if len(stanzas) != 1 || stanzas[0].Name != name {
+	if d.Name != name {
 		return nil, err
 	}
-	d = &osimage.Definition{Name: name}
 	e.say("there is no definition of %s here; its image has one", name)
-	return d, assign(d, stanzas[0], osimage.Assign)
+	return d, nil
+}
+
+// keyName is what a label calls the definition's name, as xCAT's tables do.
+const keyName = "imagename"
+
+// labelledDefinition reads the definition in an image's label.
+func labelledDefinition(text string) (*osimage.Definition, error) {
+	values, err := url.ParseQuery(text)
+	if err != nil {
+		return nil, fmt.Errorf("the image's label %s: %w", labelDefinition, err)
+	}
+	d := &osimage.Definition{Name: values.Get(keyName)}
+	if err := osimage.CheckName(d.Name); err != nil {
+		return nil, fmt.Errorf("the image's label %s: %w", labelDefinition, err)
+	}
+	for name := range values {
+		if name == keyName {
+			continue
+		}
+		if err := d.Set(name, values.Get(name), "/"); err != nil {
+			return nil, fmt.Errorf("the image's label %s: %w", labelDefinition, err)
+		}
+	}
+	return d, nil
 }
 
 // rootimgdirOf is where a definition's rootimgdir is, xCAT's place by default.

@@ -13,7 +13,10 @@ import (
 )
 
 // apt installs packages of Debian and Ubuntu.
-type apt struct{ *renderer }
+type apt struct {
+	*renderer
+	bare []string // directories of packages without an index
+}
 
 // Where a step puts its lists of sources, and the index that it makes itself of
 // packages without one.
@@ -173,7 +176,8 @@ func (a *apt) directory(dir string, unchecked bool, repositories *[]string) ([]s
 	}
 	a.content(fmt.Sprintf("%s/packages-%d", otherPart, len(a.out.Files)), inventory(debs))
 	// A package carries no signature, and the index is made from what lies here.
-	return []string{"deb [trusted=yes] file:" + aptIndexes + dir + " ./"}, nil
+	a.bare = append(a.bare, dir)
+	return []string{fmt.Sprintf("deb [trusted=yes] file:%s/%d ./", aptIndexes, len(a.bare))}, nil
 }
 
 // inventory names files with size and time, so that a step runs again when they change.
@@ -238,18 +242,17 @@ func (a *apt) prepare(others bool) []string {
 			continue
 		}
 		lines = append(lines, fmt.Sprintf(`sed "s/@SUITE@/${VERSION_CODENAME:-}/" %s/%s%s >%s/%s`, mountedAt, part, base, aptSources, base))
-		for l := range strings.Lines(f.Content) {
-			if _, dir, ok := strings.Cut(l, "file:"+aptIndexes); ok {
-				lines = append(lines, indexLines(strings.TrimSuffix(strings.TrimSpace(dir), " ./"))...)
-			}
+	}
+	if others {
+		for i, dir := range a.bare {
+			lines = append(lines, indexLines(dir, fmt.Sprintf("%s/%d", aptIndexes, i+1))...)
 		}
 	}
 	return append(lines, "apt update")
 }
 
-// indexLines make the index of a directory of packages.
-func indexLines(dir string) []string {
-	at := quote(aptIndexes + dir)
+// indexLines make the index of a directory of packages in another.
+func indexLines(dir, at string) []string {
 	return []string{
 		"mkdir -p " + at,
 		"for deb in " + quote(dir) + "/*.deb; do",

@@ -95,7 +95,7 @@ func Render(d *osimage.Definition, o Options) (*Rendering, error) {
 	}
 	switch distribution.Family {
 	case osimage.APT:
-		r.manager = &apt{r}
+		r.manager = &apt{renderer: r}
 	case osimage.DNF:
 		r.manager = &dnf{r}
 	default:
