@@ -45,7 +45,6 @@ type imgimport struct {
 	allow                 []string
 	limit                 string
 	bundle                string
-	contents              *bundle.Contents
 	limits                bundle.Limits
 }
 
@@ -257,6 +256,9 @@ func (c *imgimport) warn(m *bundle.Manifest, unknown []string) {
 	}
 	if m.RootImgTree != nil {
 		c.e.say("note: %s stays packed: rootcast changes no unpacked root", m.RootImgTree[0])
+	}
+	if m.LiteFile != nil {
+		c.e.say("note: the litefile rules are in %s, as convert --statelite takes them", filepath.Base(m.LiteFile[0]))
 	}
 }
 

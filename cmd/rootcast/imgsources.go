@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 
 	"github.com/rootcast/rootcast/build/osimage"
 	"github.com/rootcast/rootcast/build/osimage/bundle"
@@ -59,13 +57,14 @@ func (c *imgexport) sources(ctx context.Context, d *osimage.Definition, temp str
 // lacks tells what nodes boot from that is not there.
 func lacks(d *osimage.Definition, dir string, s bundle.Sources, ramdisk bool) error {
 	var missing []string
-	for _, one := range []struct {
-		source bundle.Source
-		name   string
-	}{{s.Kernel, "a kernel"}, {s.Ramdisk, "an initrd-" + d.Get("provmethod") + ".gz"}, {s.RootImg, "a packed root, rootimg.*"}} {
-		if one.source.Path == "" && !(one.name[:8] == "a packed" && s.RootImgTree.Path != "") {
-			missing = append(missing, one.name)
-		}
+	if s.Kernel.Path == "" {
+		missing = append(missing, "a kernel")
+	}
+	if s.Ramdisk.Path == "" {
+		missing = append(missing, "an "+map[string]string{"netboot": netboot.InitrdName, "statelite": "initrd-statelite.gz"}[d.Get("provmethod")])
+	}
+	if s.RootImg.Path == "" && s.RootImgTree.Path == "" {
+		missing = append(missing, "a packed root, rootimg.*")
 	}
 	switch {
 	case missing == nil:
@@ -133,12 +132,11 @@ func writeLitefile(file, image, dir string) error {
 		return fmt.Errorf("reading the litefile rules of osimage %s: %w", image, err)
 	}
 	for _, rule := range m.Statelite {
-		// Every value in quotes: xCAT's imgimport splits at these.
+		if strings.Contains(rule.Path, `"`) { // xCAT's imgimport splits at quotes
+			return fmt.Errorf("exporting osimage %s: a litefile rule is for %s, and xCAT's table cannot hold a quote", image, rule.Path)
+		}
 		if _, err := fmt.Fprintf(f, "\"%s\",\"%s\",\"%s\",,\n", image, rule.Path, rule.Option); err != nil {
 			return err
-		}
-		if slices.Contains([]byte(rule.Path), '"') {
-			return errors.Join(csv.ErrQuote, fmt.Errorf("a rule for %s", rule.Path))
 		}
 	}
 	return f.Close()

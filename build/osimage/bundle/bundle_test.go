@@ -548,7 +548,7 @@ func TestLinks(t *testing.T) {
 func TestMove(t *testing.T) {
 	dir := t.TempDir()
 	defs := filepath.Join(dir, "defs")
-	write(t, defs, map[string]string{"one.yaml": "osvers: rocky9.4\nprofile: c\npkglist: lists/a.pkglist\ngpgkeys: key.asc\n", "lists/a.pkglist": "vim\n", "key.asc": "key"})
+	write(t, defs, map[string]string{"one.yaml": "osvers: rocky9.4\nprofile: c\nrootimgdir: boot\npkgdir: [repo, \"http://x/y\"]\npkglist: lists/a.pkglist\ngpgkeys: key.asc\n", "lists/a.pkglist": "vim\n", "key.asc": "key"})
 	d, err := osimage.Catalog{Dirs: []string{defs}}.Load("one")
 	check(t, err)
 	c, err := bundle.Scan(t.Context(), bytes.NewReader(pack(t, d, bundle.Sources{})), bundle.Limits{})
@@ -563,6 +563,9 @@ func TestMove(t *testing.T) {
 	slices.Sort(dests)
 	if diff := cmp.Diff([]string{"/else/key.asc", "/else/lists/a.pkglist"}, dests); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if c.Manifest.LinuxImage["rootimgdir"] != "/else/boot" || c.Manifest.LinuxImage["pkgdir"] != "/else/repo,http://x/y" {
+		t.Errorf("%v", c.Manifest.LinuxImage)
 	}
 	if c.Manifest.Own["gpgkeys"] != "/else/key.asc" || c.Manifest.LinuxImage["pkglist"] != "/else/lists/a.pkglist" {
 		t.Errorf("%v %v", c.Manifest.Own, c.Manifest.LinuxImage)

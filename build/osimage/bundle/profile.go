@@ -128,7 +128,7 @@ func (m *Manifest) Move(dir string, files []File) {
 		}
 		return file
 	}
-	for _, column := range append(lists(), "partitionfile") {
+	for _, column := range append(lists(), "partitionfile", "rootimgdir", "pkgdir", "otherpkgdir", "kerneldir") {
 		m.mapPaths(column, move)
 	}
 	if keys := m.Own["gpgkeys"]; keys != "" {
