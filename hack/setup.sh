@@ -98,6 +98,11 @@ arch-test arch-test
 unshare util-linux
 ssh openssh-client
 /usr/sbin/sshd openssh-server
+xorriso xorriso
+genisoimage genisoimage
+bsdtar libarchive-tools
+7z p7zip-full
+mkudffs udftools
 LIST
 }
 

@@ -82,6 +82,7 @@ func commands(e *env) []*cli.Command {
 		newPackimageCommand(e),
 		newImgexportCommand(e),
 		newImgimportCommand(e),
+		newCopycdsCommand(e),
 		newVersionCommand(e),
 	}
 	completeCommands(e, list)
