@@ -289,7 +289,7 @@ func (c *converter) write(ctx context.Context, stage *netboot.Stage) error {
 		return err
 	})
 	g.Go(func() (err error) {
-		root, err = create(stage, netboot.RootName(c.o.Boot, c.o.Method, c.o.Compress), func(out *netboot.Output) (netboot.File, error) {
+		root, err = create(stage, netboot.RootName(c.o.Boot, c.o.Method, c.o.Compress, len(c.manifest.Statelite) > 0), func(out *netboot.Output) (netboot.File, error) {
 			if c.o.Boot == netboot.BootRamdisk && !c.o.bare() {
 				return c.writeRamdisk(gctx, stage, out, base)
 			}
@@ -308,7 +308,7 @@ func (c *converter) write(ctx context.Context, stage *netboot.Stage) error {
 	if c.o.Boot == netboot.BootRamdisk || c.o.Initrd == InitrdNone {
 		return nil
 	}
-	first, err := create(stage, netboot.InitrdName, func(out *netboot.Output) (netboot.File, error) { return c.writeInitrd(ctx, out, <-base, root) })
+	first, err := create(stage, c.manifest.InitrdFile(), func(out *netboot.Output) (netboot.File, error) { return c.writeInitrd(ctx, out, <-base, root) })
 	c.manifest.Files = append(c.manifest.Files, first)
 	return err
 }

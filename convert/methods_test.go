@@ -58,7 +58,7 @@ func TestMethods(t *testing.T) {
 					t.Errorf("2 jobs (-1 +2):\n%s", d)
 				}
 				root, _ := made.Root()
-				want := netboot.RootName(made.Boot, m, pack.Codec(root.Compress))
+				want := netboot.RootName(made.Boot, m, pack.Codec(root.Compress), false)
 				if root.Name != want || root.Size == 0 || (root.Made != "") != !m.IsArchive() || (made.Xattrs != nil) != (m == pack.CPIO) {
 					t.Errorf("%+v, want the name %s; xattrs %+v", root, want, made.Xattrs)
 				}

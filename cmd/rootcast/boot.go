@@ -213,7 +213,7 @@ func (c *bootCmd) load(ctx context.Context, m *qemu.Machine, dir string, memory 
 	}
 	initrd := netboot.RamdiskName
 	if made.Boot == netboot.BootNetroot {
-		initrd = netboot.InitrdName
+		initrd = made.InitrdFile()
 	}
 	if m.Initrd, err = bootFile(version, made, initrd); err != nil {
 		return fmt.Errorf("booting %s: %w", dir, err)

@@ -194,7 +194,7 @@ func startGuest(t *testing.T, dir string, m *netboot.Manifest, line string, chan
 	t.Helper()
 	initrd := netboot.RamdiskName
 	if m.Boot == netboot.BootNetroot {
-		initrd = netboot.InitrdName
+		initrd = m.InitrdFile()
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)

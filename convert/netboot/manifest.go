@@ -20,6 +20,8 @@ const (
 	KernelName   = "kernel"
 	RamdiskName  = "ramdisk.img"
 	InitrdName   = "initrd-stateless.gz"
+	// StateliteInitrdName is that of a node with rules of what outlives its boots.
+	StateliteInitrdName = "initrd-statelite.gz"
 )
 
 // ManifestVersion is the format that this package writes and reads.

@@ -2,7 +2,6 @@ package statelite
 
 import (
 	"bufio"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -16,13 +15,14 @@ const maxLine = 1 << 20
 
 // Parse reads rules in either form; name is the file's, for messages. Of a table
 // it takes the rows of ALL, and those of the images named, whatever they are to
-// xCAT: an image or a group. A row of such an image stands in for that of ALL for
-// the same path. Rows that are disabled do not count.
+// xCAT: an image or a group. For the same path a row of an image that is named
+// earlier stands in for those of later ones and of ALL. Rows that are disabled do
+// not count.
 //
 // The error holds everything that is wrong with the file, a line "NAME:LINE: …"
 // for each.
 func Parse(r io.Reader, name string, images ...string) (*Rules, error) {
-	p := &parser{name: name, images: images, skipped: map[string]bool{}}
+	p := &parser{name: name, images: images, image: make([][]Rule, len(images)), skipped: map[string]bool{}}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
@@ -49,7 +49,7 @@ type parser struct {
 	line    int
 	form    form
 	all     []Rule // of ALL, or of a plain file
-	image   []Rule // of the images that are asked for
+	image   [][]Rule // of each of the images that are asked for
 	skipped map[string]bool
 	errs    []mistake
 }
@@ -78,14 +78,17 @@ func (p *parser) join() error {
 	return errors.Join(all...)
 }
 
-// rules are those that count: a row of the image hides that of ALL.
+// rules are those that count: a row of an image hides those of later ones and of ALL.
 func (p *parser) rules() []Rule {
-	own := map[string]bool{}
-	for _, r := range p.image {
-		own[r.Name()] = true
+	var rules []Rule
+	for _, list := range append(slices.Clone(p.image), p.all) {
+		own := map[string]bool{}
+		for _, r := range rules {
+			own[r.Name()] = true
+		}
+		rules = append(rules, slices.DeleteFunc(list, func(r Rule) bool { return own[r.Name()] })...)
 	}
-	rules := slices.DeleteFunc(p.all, func(r Rule) bool { return own[r.Name()] })
-	return append(rules, p.image...)
+	return rules
 }
 
 // read reads a line. The first that holds something decides on the form.
@@ -135,12 +138,10 @@ func uncomment(line string) string {
 
 // row reads a row of the table: image, file, options, comments, disable.
 func (p *parser) row(line string) {
-	r := csv.NewReader(strings.NewReader(line))
-	r.TrimLeadingSpace = true
-	row, err := r.Read()
+	row, err := splitRow(line)
 	switch {
 	case err != nil:
-		p.fail(p.line, fmt.Errorf("%q is no row of a table: %w", line, unwrapped(err)))
+		p.fail(p.line, err)
 		return
 	case len(row) < 2 || len(row) > 5:
 		p.fail(p.line, fmt.Errorf("%q has %d columns, and a row is image,file,options,comments,disable", line, len(row)))
@@ -156,25 +157,10 @@ func (p *parser) row(line string) {
 	case image == "ALL":
 		p.add(&p.all, row[1], row[2])
 	case slices.Contains(p.images, image):
-		p.add(&p.image, row[1], row[2])
+		p.add(&p.image[slices.Index(p.images, image)], row[1], row[2])
 	default:
 		p.skipped[image] = true
 	}
-}
-
-// unwrapped drops the position, which is that in the line alone.
-func unwrapped(err error) error {
-	if bad := (*csv.ParseError)(nil); errors.As(err, &bad) {
-		return bad.Err
-	}
-	return err
-}
-
-// disabled follows xCAT, which takes a row unless its column disable says
-// something else than no (xCAT::Table).
-func disabled(value string) bool {
-	value = strings.ToLower(strings.TrimSpace(value))
-	return value != "" && value != "0" && value != "no"
 }
 
 func (p *parser) add(to *[]Rule, path, option string) {
