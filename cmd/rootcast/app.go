@@ -20,6 +20,8 @@ images and casts them into what nodes boot from: kernel, ramdisk, manifest.
    rootcast convert --rootimgdir /srv/boot/compute registry.example/compute:1
    rootcast boot /srv/boot/compute
 
+Who comes from xCAT: rootcast help xcat tells in what rootcast differs.
+
 Exit codes: 0 done, 1 it failed, 2 wrong usage, 130 interrupted.`
 
 // newApp returns the whole command line over e.
@@ -83,6 +85,9 @@ func commands(e *env) []*cli.Command {
 		newImgexportCommand(e),
 		newImgimportCommand(e),
 		newCopycdsCommand(e),
+		newLiteimgCommand(e),
+		newRmimageCommand(e),
+		newHelpCommand(e),
 		newVersionCommand(e),
 	}
 	completeCommands(e, list)

@@ -254,7 +254,7 @@ func newOsimageRemoveCommand(e *env) *cli.Command {
 		Action: action(e, "NAME...", 1, -1, func(_ context.Context, args []string) error {
 			var failed []error
 			for _, name := range args {
-				failed = append(failed, catalog(c.dir).Remove(name))
+				failed = append(failed, removeDefinition(catalog(c.dir), name))
 			}
 			return errors.Join(failed...)
 		}),

@@ -56,6 +56,11 @@ func (c *rmdef) run(_ context.Context, args []string) error {
 			return err
 		}
 	}
+	unlock, err := from.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	removed, failed := 0, []error{}
 	for _, name := range names {
 		err := from.Remove(name)
