@@ -123,25 +123,19 @@ func (c *genimage) pushImage(ctx context.Context, store *build.Store, d *osimage
 
 // runScripts runs postinstall on this machine, as xCAT does.
 func (c *genimage) runScripts(ctx context.Context, store *build.Store, d *osimage.Definition, id string) (build.Result, error) {
-	labels, err := store.Labels(ctx, id)
-	if err != nil {
-		return build.Result{}, err
-	}
-	return store.Edit(ctx, build.Edit{
-		Image: id, Labels: labels, History: "rootcast genimage --postinstall-on-host", TempDir: tempDir(),
-		Change: func(root string) error {
-			for _, script := range d.Scripts() {
-				c.e.say("running %s on this machine for the root %s", script[0], root)
-				cmd := exec.CommandContext(ctx, script[0], render.ScriptArguments(d, root, script)...) //nolint:gosec // the site's own script
-				cmd.Env = append(append(os.Environ(), d.Items("environvar")...), render.ScriptEnvironment(d, root)...)
-				cmd.Env = append(cmd.Env, "IMG_KERNELVERSION="+either(d.Get("kernelver"), newestKernel(root)))
-				cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(script[0]), c.e.reportWriter(), c.e.stderr
-				if err := cmd.Run(); err != nil {
-					return fmt.Errorf("postinstall %s: %w", script[0], err)
-				}
+	change := build.Change{Image: id, Tag: osimageImageName(d), History: "rootcast genimage --postinstall-on-host", TempDir: tempDir()}
+	return store.Change(ctx, change, func(ctx context.Context, root string) error {
+		for _, script := range d.Scripts() {
+			c.e.say("running %s on this machine for the root %s", script[0], root)
+			cmd := exec.CommandContext(ctx, script[0], render.ScriptArguments(d, root, script)...) //nolint:gosec // the site's own script
+			cmd.Env = append(append(os.Environ(), d.Items("environvar")...), render.ScriptEnvironment(d, root)...)
+			cmd.Env = append(cmd.Env, "IMG_KERNELVERSION="+either(d.Get("kernelver"), newestKernel(root)))
+			cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(script[0]), c.e.reportWriter(), c.e.stderr
+			if err := cmd.Run(); err != nil {
+				return fmt.Errorf("postinstall %s: %w", script[0], err)
 			}
-			return nil
-		},
+		}
+		return nil
 	})
 }
 

@@ -87,12 +87,6 @@ func joinWords(words []string) string {
 	return text
 }
 
-// rootimgdirOf is where what nodes boot from lies, by xCAT's default if the
-// definition does not say it.
-func rootimgdirOf(d *osimage.Definition) string {
-	return either(d.Get("rootimgdir"), filepath.Join(defaultInstalldir, "netboot", d.Get("osvers"), d.Get("osarch"), d.Get("profile")))
-}
-
 // rootNames are what packed roots are called, those that xCAT's nodeset takes first
 // before others.
 func rootNames() []string {

@@ -170,13 +170,13 @@ func (c *liteimg) check(d *osimage.Definition) error {
 func (c *liteimg) options(d *osimage.Definition, state *nodeState) (convert.Options, error) {
 	m := makeFlags{
 		boot: netboot.BootNetroot, method: either(c.method, string(pack.CPIO)), compress: either(c.compress, string(convert.Auto)),
-		kernel: d.Get("kernelver"), append: strings.TrimSpace(nodeArguments(d) + " " + state.arguments),
+		kernel: d.Get("kernelver"), append: strings.TrimSpace(strings.Join(nodeArguments(d, nil), " ") + " " + state.arguments),
 		exlists: *cli.NewStringSlice(d.Items("exlist")...), cache: cacheFlags{size: "10GiB"}, first: firstStageFlags{initrd: convert.InitrdBuiltin},
 	}
 	if d.Get("rootfstype") == "ramdisk" {
 		m.compress = string(pack.Gzip)
 	}
-	o, err := m.options(c.e, osimageRootimgdir(d))
+	o, err := m.options(c.e, rootimgdirOf(d))
 	o.State, o.Keep, o.Wait = state.rules, c.keep, c.wait
 	return o, err
 }

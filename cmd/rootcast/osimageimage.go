@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"github.com/rootcast/rootcast/build/osimage"
@@ -20,7 +21,7 @@ const (
 // osimageImageName is the name in the store of the image that is made of a definition.
 // Images are called by lower-case letters.
 func osimageImageName(d *osimage.Definition) string {
-	return "localhost/" + strings.ToLower(d.Name) + ":latest"
+	return "localhost/" + strings.ToLower(d.Name)
 }
 
 // conventionalName is xCAT's name of such an image, which several definitions may
@@ -33,7 +34,7 @@ func conventionalName(d *osimage.Definition) string {
 		}
 		parts = append(parts, d.Get(a))
 	}
-	return "localhost/" + strings.ToLower(strings.Join(parts, "-")) + ":latest"
+	return "localhost/" + strings.ToLower(strings.Join(parts, "-"))
 }
 
 // osimageLabels are the labels of a definition's image. Passwords in the URLs of
@@ -84,7 +85,7 @@ func (e *env) definitionOf(ctx context.Context, from osimage.Catalog, name strin
 	if _, none := err.(missing); !none { //nolint:errorlint // load returns it bare
 		return d, err
 	}
-	labels, lerr := e.labelsOf(ctx, "localhost/"+strings.ToLower(name)+":latest")
+	labels, lerr := e.labelsOf(ctx, osimageImageName(&osimage.Definition{Name: name}))
 	if lerr != nil || labels[labelDefinition] == "" {
 		return nil, err
 	}
@@ -128,5 +129,19 @@ func rootimgdirOf(d *osimage.Definition) string {
 	if dir := d.Get("rootimgdir"); dir != "" {
 		return dir
 	}
-	return fmt.Sprintf("/install/netboot/%s/%s/%s", d.Get("osvers"), d.Get("osarch"), d.Get("profile"))
+	return filepath.Join(defaultInstalldir, "netboot", d.Get("osvers"), d.Get("osarch"), d.Get("profile"))
+}
+
+// builtImage returns the name of the definition's image, which must be in the store.
+func (e *env) builtImage(ctx context.Context, d *osimage.Definition) (string, error) {
+	store, err := e.openStore()
+	if err != nil {
+		return "", err
+	}
+	name := osimageImageName(d)
+	_, found, err := store.Resolve(ctx, name)
+	if err == nil && !found {
+		err = fmt.Errorf("osimage %s: there is no image %s in the store; genimage %s makes it", d.Name, name, d.Name)
+	}
+	return name, err
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/docker/go-units"
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/pflag"
 	"github.com/urfave/cli/v2"
@@ -15,7 +14,6 @@ import (
 	"github.com/rootcast/rootcast/build"
 	"github.com/rootcast/rootcast/build/osimage"
 	"github.com/rootcast/rootcast/build/osimage/render"
-	"github.com/rootcast/rootcast/build/osimage/synclist"
 	"github.com/rootcast/rootcast/convert"
 	"github.com/rootcast/rootcast/convert/netboot"
 )
@@ -184,22 +182,33 @@ func (e *env) imageArguments(ctx context.Context, d *osimage.Definition, name st
 			labels = found
 		}
 	}
-	has := strings.Fields(labels["io.rootcast.kernel.args"])
-	wanted := render.KernelArguments(d)
+	o.Append = newArguments(labels, nodeArguments(d, labels))
+	return e.stale(d, labels)
+}
+
+// nodeArguments are the kernel arguments of a definition, and of the genimage that made
+// its image.
+func nodeArguments(d *osimage.Definition, labels map[string]string) []string {
+	args := render.KernelArguments(d)
 	if port := d.Get("nodebootif"); port != "" {
-		wanted = append(wanted, "netdev="+port)
+		args = append(args, "netdev="+port)
 	}
 	if limit := labels[labelRootLimit]; limit != "" {
-		wanted = append(wanted, "rootlimit="+limit)
+		args = append(args, "rootlimit="+limit)
 	}
+	return args
+}
+
+// newArguments are those that an image does not ask for itself.
+func newArguments(labels map[string]string, wanted []string) string {
+	has := strings.Fields(labels["io.rootcast.kernel.args"])
 	var args []string
 	for _, a := range wanted {
 		if !slices.Contains(has, a) {
 			args = append(args, a)
 		}
 	}
-	o.Append = strings.Join(args, " ")
-	return e.stale(d, labels)
+	return strings.Join(args, " ")
 }
 
 // stale tells people that the definition has changed since the image was built.
@@ -218,35 +227,20 @@ func (e *env) stale(d *osimage.Definition, labels map[string]string) error {
 	return nil
 }
 
-// imageToPack is the definition's image, with a layer of what synclists bring.
+// imageToPack is the definition's image, or the one that was named, with a layer of what
+// synclists bring.
 func (e *env) imageToPack(ctx context.Context, d *osimage.Definition, p packing) (string, error) {
-	name := either(p.image, osimageImageName(d))
-	if p.image == "" {
-		store, err := e.openStore()
-		if err != nil {
+	name, err := p.image, error(nil)
+	if name == "" {
+		if name, err = e.builtImage(ctx, d); err != nil {
 			return "", err
 		}
-		if _, found, err := store.Resolve(ctx, name); err != nil || !found {
-			return "", fmt.Errorf("osimage %s has no image here (%s): genimage %s builds it, and --image IMAGE takes one from elsewhere", d.Name, name, d.Name)
-		}
 	}
-	if p.noSync {
-		if d.Get("synclists") != "" {
-			return name, e.printLine("Bypass of syncfiles requested, will not sync files to root image directory.")
-		}
+	switch {
+	case d.Get("synclists") == "":
 		return name, nil
-	}
-	if d.Get("synclists") == "" {
-		return name, nil
-	}
-	return e.syncFiles(ctx, d, name)
-}
-
-// syncFiles puts what synclists name into a layer above an image.
-func (e *env) syncFiles(ctx context.Context, d *osimage.Definition, name string) (string, error) {
-	rules, err := synclist.Read(d.Items("synclists"), d.Environment())
-	if err != nil {
-		return "", err
+	case p.noSync:
+		return name, e.printLine("Bypass of syncfiles requested, will not sync files to root image directory.")
 	}
 	registry := registryFlags{}
 	reg, err := registry.registry()
@@ -256,37 +250,5 @@ func (e *env) syncFiles(ctx context.Context, d *osimage.Definition, name string)
 	if name, err = e.fetch(ctx, name, reg, ""); err != nil {
 		return "", err
 	}
-	store, err := e.openStore()
-	if err != nil {
-		return "", err
-	}
-	synced := strings.TrimSuffix(osimageImageName(d), ":latest") + ":synced"
-	var report synclist.Report
-	_, err = store.Edit(ctx, build.Edit{
-		Image: name, Tags: []string{synced}, History: "rootcast packimage: synclists", TempDir: tempDir(),
-		Change: func(root string) (err error) {
-			report, err = synclist.Apply(ctx, root, rules)
-			return err
-		},
-	})
-	if err != nil {
-		return "", err
-	}
-	e.saySynced(report)
-	return synced, nil
-}
-
-// saySynced tells people what synclists did, and what they ask for that is not done
-// in an image.
-func (e *env) saySynced(r synclist.Report) {
-	e.say("synclists: %d files, %s", r.Files, units.BytesSize(float64(r.Bytes)))
-	for _, w := range r.Warnings {
-		e.say("warning: %s", w)
-	}
-	if n := len(r.Skipped); n > 0 {
-		e.say("note: %d lines of synclists are for some nodes alone, and in no image", n)
-	}
-	if n := len(r.NotRun); n > 0 {
-		e.say("note: %d scripts of synclists (EXECUTE) are run on nodes, not in an image", n)
-	}
+	return e.withSynclists(ctx, d, name)
 }

@@ -96,11 +96,11 @@ func shared(from osimage.Catalog, d *osimage.Definition) error {
 	if err != nil {
 		return fmt.Errorf("whether another osimage has what %s has is not known, for not all can be read (osimage lint tells why); %s", d.Name, advice)
 	}
-	dir, image := osimageRootimgdir(d), osimageImageName(d)
+	dir, image := rootimgdirOf(d), osimageImageName(d)
 	for _, other := range all {
 		switch {
 		case other.Name == d.Name || !other.Netboot():
-		case sameDir(osimageRootimgdir(other), dir):
+		case sameDir(rootimgdirOf(other), dir):
 			return fmt.Errorf("osimage %s has the rootimgdir of %s too, %s; %s", other.Name, d.Name, dir, advice)
 		case osimageImageName(other) == image:
 			return fmt.Errorf("osimage %s is made of the same image as %s, %s; %s", other.Name, d.Name, image, advice)
@@ -122,7 +122,7 @@ func sameDir(a, b string) bool {
 }
 
 func (c *rmimage) removeDir(ctx context.Context, d *osimage.Definition) error {
-	dir := osimageRootimgdir(d)
+	dir := rootimgdirOf(d)
 	removed, err := netboot.Remove(ctx, dir, netboot.Options{
 		Wait: c.wait, Waiting: func(what string) { c.e.say("%s", what) }, Doing: "rmimage " + d.Name,
 	})
