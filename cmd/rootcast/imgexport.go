@@ -269,12 +269,9 @@ func (c *imgexport) writeOCI(ctx context.Context, d *osimage.Definition, extras 
 	if err != nil {
 		return err
 	}
-	name := osimageImageName(d)
-	if err := build.ValidateTag(name); err != nil {
-		return fmt.Errorf("exporting osimage %s: %w", d.Name, err)
-	}
-	if _, found, err := store.Resolve(ctx, name); err != nil || !found {
-		return errors.Join(err, fmt.Errorf("exporting osimage %s: its image %s is not in the local store; make it by genimage %s", d.Name, name, d.Name))
+	name, err := c.e.builtImage(ctx, d)
+	if err != nil {
+		return fmt.Errorf("exporting %w", err)
 	}
 	temp, err := os.MkdirTemp(tempDir(), "imgexport-")
 	if err != nil {

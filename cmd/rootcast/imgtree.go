@@ -14,7 +14,10 @@ import (
 // packTree writes the root of the definition's image as xCAT's imgexport packs the
 // rootimg directory of a statelite image: a cpio archive of rootimg/, by gzip.
 func (c *imgexport) packTree(ctx context.Context, d *osimage.Definition, file string) (err error) {
-	name := osimageImageName(d)
+	name, err := c.e.builtImage(ctx, d)
+	if err != nil {
+		return fmt.Errorf("packing the root of %w", err)
+	}
 	img, err := c.e.openImage(ctx, name, build.Registry{}, wish{})
 	if err != nil {
 		return fmt.Errorf("packing the root of osimage %s: %w", d.Name, err)

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/rootcast/rootcast/build"
 	"github.com/rootcast/rootcast/build/osimage"
 )
 
@@ -138,10 +140,38 @@ func (e *env) builtImage(ctx context.Context, d *osimage.Definition) (string, er
 	if err != nil {
 		return "", err
 	}
-	name := osimageImageName(d)
-	_, found, err := store.Resolve(ctx, name)
-	if err == nil && !found {
-		err = fmt.Errorf("osimage %s: there is no image %s in the store; genimage %s makes it", d.Name, name, d.Name)
+	names, err := imageNames(ctx, store, d)
+	if err == nil && names == nil {
+		err = fmt.Errorf("osimage %s: there is no image %s in the store; genimage %s makes it", d.Name, osimageImageName(d), d.Name)
 	}
-	return name, err
+	if err != nil {
+		return "", err
+	}
+	return names[0], nil
+}
+
+// imageNames are those names of the definition's image that the store has. xCAT's name
+// counts unless the image was made of another definition.
+func imageNames(ctx context.Context, store *build.Store, d *osimage.Definition) ([]string, error) {
+	var names []string
+	for _, name := range []string{osimageImageName(d), conventionalName(d)} {
+		if name == "" || slices.Contains(names, name) {
+			continue
+		}
+		_, found, err := store.Resolve(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			continue
+		}
+		labels, err := store.Labels(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if of := labels[labelName]; name == osimageImageName(d) || of == "" || of == d.Name {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }

@@ -77,7 +77,7 @@ func (c *rmimage) run(ctx context.Context, args []string) error {
 	if err := c.removeDir(ctx, d); err != nil {
 		return err
 	}
-	if err := c.removeImages(ctx, store, osimageImageName(d)); err != nil {
+	if err := c.removeImages(ctx, store, d); err != nil {
 		return err
 	}
 	if !c.xcatdef {
@@ -96,14 +96,12 @@ func shared(from osimage.Catalog, d *osimage.Definition) error {
 	if err != nil {
 		return fmt.Errorf("whether another osimage has what %s has is not known, for not all can be read (osimage lint tells why); %s", d.Name, advice)
 	}
-	dir, image := rootimgdirOf(d), osimageImageName(d)
+	dir := rootimgdirOf(d)
 	for _, other := range all {
 		switch {
 		case other.Name == d.Name || !other.Netboot():
 		case sameDir(rootimgdirOf(other), dir):
 			return fmt.Errorf("osimage %s has the rootimgdir of %s too, %s; %s", other.Name, d.Name, dir, advice)
-		case osimageImageName(other) == image:
-			return fmt.Errorf("osimage %s is made of the same image as %s, %s; %s", other.Name, d.Name, image, advice)
 		}
 	}
 	return nil
@@ -140,8 +138,14 @@ func (c *rmimage) removeDir(ctx context.Context, d *osimage.Definition) error {
 	return err
 }
 
-// removeImages removes all tags of a name.
-func (c *rmimage) removeImages(ctx context.Context, store *build.Store, name string) error {
+// removeImages removes all tags of a definition's image.
+func (c *rmimage) removeImages(ctx context.Context, store *build.Store, d *osimage.Definition) error {
+	names, err := imageNames(ctx, store, d)
+	if err != nil {
+		return err
+	}
+	names = append(names, osimageImageName(d)) // with other tags
+
 	images, err := store.Images(ctx, true)
 	if err != nil {
 		return err
@@ -149,13 +153,14 @@ func (c *rmimage) removeImages(ctx context.Context, store *build.Store, name str
 	var tags []string
 	for _, img := range images {
 		for _, tag := range img.Names {
-			if strings.HasPrefix(tag, name+":") && !slices.Contains(tags, tag) {
+			of := func(name string) bool { return strings.HasPrefix(tag, name+":") }
+			if slices.ContainsFunc(names, of) && !slices.Contains(tags, tag) {
 				tags = append(tags, tag)
 			}
 		}
 	}
 	if tags == nil {
-		c.e.say("note: there is no image %s in the store", name)
+		c.e.say("note: there is no image %s in the store", osimageImageName(d))
 		return nil
 	}
 	// Those that were made of others first.
