@@ -54,7 +54,7 @@ func (t *stateliteTables) read(d *osimage.Definition) (*nodeState, error) {
 		return nil, err
 	}
 	if len(state.rules.Rules) == 0 {
-		return nil, fmt.Errorf("There are no files to sync for %s: %s has no rows for it, for its groups (%s) or for ALL", d.Name, litefile, cmp.Or(strings.Join(images[1:], ", "), "it has none")) //nolint:revive,staticcheck // as xCAT says it
+		return nil, fmt.Errorf("There are no files to sync for %s: %s has no rows for it, for its groups (%s) or for ALL", d.Name, litefile, cmp.Or(strings.Join(images[1:], ", "), "it has none")) //nolint:staticcheck // as xCAT says it
 	}
 	state.rules.Skipped = nil // they are other images' by right
 	state.place(trees, stores)

@@ -75,7 +75,7 @@ func removable(dir string) error {
 			root = true
 		}
 	}
-	if len(entries) > 0 && !(kernel && root) {
+	if len(entries) > 0 && (!kernel || !root) {
 		return fmt.Errorf("it has no %s with a root image beside it, and is left as it is", KernelName)
 	}
 	real, err := filepath.EvalSymlinks(dir)

@@ -48,7 +48,7 @@ type parser struct {
 	images  []string
 	line    int
 	form    form
-	all     []Rule // of ALL, or of a plain file
+	all     []Rule   // of ALL, or of a plain file
 	image   [][]Rule // of each of the images that are asked for
 	skipped map[string]bool
 	errs    []mistake
