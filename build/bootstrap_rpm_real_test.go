@@ -46,6 +46,47 @@ func needRPMDistribution(t *testing.T, arch string) string {
 
 func testKey(dir string) string { return filepath.Join(dir, "RPM-GPG-KEY-rootcast-test") }
 
+// TestBootstrapImportsDatabase has the host write a database where the image's rpm
+// does not look: it must be there in the end all the same.
+func TestBootstrapImportsDatabase(t *testing.T) {
+	dir := needRPMDistribution(t, "x86_64")
+	tmp := t.TempDir()
+	p := rpmPlan(t, Bootstrap{
+		Target: "rocky:9.4", Platforms: []string{"linux/amd64"}, Mirrors: []string{filepath.Join(dir, "BaseOS")}, Keyring: testKey(dir), TempDir: tmp,
+	})
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	if err := errors.Join(p.checkHost(t.Context()), p.askMirrors(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	w, err := p.prepare(tmp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.dnf(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	own := filepath.Join(w.root, "var/lib/rpm")
+	p.target.rpm.Name, p.target.rpm.Version = "fedora", "40" // whose database is elsewhere
+	if err := os.MkdirAll(filepath.Join(w.root, "usr/lib/sysimage"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(own, filepath.Join(w.root, p.target.dbPath())); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.checkDatabase(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.output(t.Context(), w, true, "/usr/bin/rpm", "-q", "--qf", "%{name}", "rocky-release")
+	if err != nil || got != "rocky-release" {
+		t.Errorf("the image's rpm says %q, error %v", got, err)
+	}
+	if _, err := os.Stat(filepath.Join(w.root, p.target.dbPath())); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the database that nobody reads: %v", err)
+	}
+}
+
 // layerList lists the one layer of an image.
 func layerList(t *testing.T, s *Store, name string) []string {
 	t.Helper()
@@ -151,7 +192,7 @@ func TestBootstrapZypper(t *testing.T) {
 				t.Fatalf("%v\n%s", err, &said)
 			}
 			wantEmpty(t, tmp)
-			wantNames(t, layerList(t, s, "localhost/base:1"), "proc/ dev/ usr/bin/zypper usr/bin/less", "dev/null", "var/cache/zypp/", "var/log/zypper", "var/lib/zypp/AnonymousUniqueId", "root/.gnupg")
+			wantNames(t, layerList(t, s, "localhost/base:1"), "proc/ dev/ usr/bin/zypper usr/bin/less", "dev/null", "var/cache/zypp/", "var/log/zypper", "var/lib/zypp/AnonymousUniqueId", "root/.gnupg", "var/tmp/", "tmp/")
 		})
 	}
 }

@@ -168,7 +168,7 @@ func (r *rpmBootstrap) checkDatabase(ctx context.Context, w rpmWork) error {
 	}
 	w.log.add("I: rebuilding the database of packages")
 	headers := w.path("headers")
-	if err := r.pipe(ctx, w, "", headers, false, "rpmdb", "--root", w.root, "--dbpath", r.target.dbPath(), "--exportdb"); err != nil {
+	if err := r.export(ctx, w, headers); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(db); err != nil {
@@ -180,7 +180,7 @@ func (r *rpmBootstrap) checkDatabase(ctx context.Context, w rpmWork) error {
 	if _, err := r.output(ctx, w, true, "/usr/bin/rpmdb", "--initdb"); err != nil {
 		return err
 	}
-	if err := r.pipe(ctx, w, headers, "", true, "/usr/bin/rpmdb", "--importdb"); err != nil {
+	if err := r.importHeaders(ctx, w, headers); err != nil {
 		return err
 	}
 	got, err := r.output(ctx, w, true, "/usr/bin/rpm", "-qa")
@@ -193,30 +193,38 @@ func (r *rpmBootstrap) checkDatabase(ctx context.Context, w rpmWork) error {
 	return nil
 }
 
-// pipe runs a program with its standard input from, or its output to, a file.
-func (r *rpmBootstrap) pipe(ctx context.Context, w rpmWork, from, to string, inside bool, argv ...string) (err error) {
-	cmd, err := r.command(ctx, w, inside, argv...)
+// export writes the list of packages of the host's database to a file.
+func (r *rpmBootstrap) export(ctx context.Context, w rpmWork, to string) (err error) {
+	cmd, err := r.command(ctx, w, false, "rpmdb", "--root", w.root, "--dbpath", r.target.dbPath(), "--exportdb")
 	if err != nil {
 		return err
 	}
-	name, flags := to, os.O_WRONLY|os.O_CREATE|os.O_EXCL
-	if from != "" {
-		name, flags = from, os.O_RDONLY
-	}
-	f, err := os.OpenFile(name, flags, 0o600)
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return fmt.Errorf("running %s: %w", argv[0], err)
+		return fmt.Errorf("exporting the database of packages: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
-	if from != "" {
-		cmd.Stdin = f
-	} else {
-		cmd.Stdout = f
-	}
+	cmd.Stdout, cmd.Stderr = f, w.log
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s failed (%w): %s", strings.Join(argv, " "), err, lastLine(errs.String()))
+		return fmt.Errorf("exporting the database of packages: %w", r.rpmFailed(w, err))
+	}
+	return nil
+}
+
+// importHeaders has the image's rpm read the list of packages.
+func (r *rpmBootstrap) importHeaders(ctx context.Context, w rpmWork, from string) error {
+	cmd, err := r.command(ctx, w, true, "/usr/bin/rpmdb", "--importdb")
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("importing the database of packages: %w", err)
+	}
+	defer f.Close()
+	cmd.Stdin, cmd.Stderr = f, w.log
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("importing the database of packages: %w", r.rpmFailed(w, err))
 	}
 	return nil
 }

@@ -95,7 +95,8 @@ func (t bootstrapTarget) minimalPackages() []packageChoice {
 	}[t.rpm.Name]
 	list := []packageChoice{
 		release, need("bash"), need("coreutils-single", "coreutils"),
-		{names: []string{"glibc-minimal-langpack"}, optional: true}, need("rpm"),
+		{names: []string{"glibc-minimal-langpack"}, optional: true},
+		need("rpm"),
 	}
 	if t.isEL() && t.major() < 8 {
 		return append(list, need("yum"))

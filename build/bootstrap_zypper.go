@@ -20,7 +20,7 @@ func (r *rpmBootstrap) zyppConf(w rpmWork) string {
 
 func (r *rpmBootstrap) zypperArgs(w rpmWork, args ...string) []string {
 	list := []string{
-		"zypper", "--root", w.root, "--reposd-dir", w.path("repos"), "--cache-dir", w.path("cache"), "--non-interactive",
+		"zypper", "--root", w.root, "--reposd-dir", w.path("repos"), "--non-interactive",
 	}
 	if r.NoGPGCheck {
 		list = append(list, "--no-gpg-checks")
@@ -65,10 +65,15 @@ func (r *rpmBootstrap) zypper(ctx context.Context, w rpmWork) error {
 	if err := r.follow(ctx, w, r.zypperArgs(w, append(install, packages...)...)...); err != nil {
 		return r.rpmFailed(w, err)
 	}
+	// The lists are large, and nothing of them belongs into the image.
+	if err := os.RemoveAll(filepath.Join(w.root, "var/cache/zypp")); err != nil {
+		return fmt.Errorf("removing the cache of zypper: %w", err)
+	}
 	return nil
 }
 
-// zypperNames are the packages in the table of zypper search: S | Name | …
+// zypperNames are the packages in the table of zypper search, whose
+// second column has them.
 func zypperNames(table string) []string {
 	var names []string
 	for line := range strings.Lines(table) {

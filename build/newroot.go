@@ -45,7 +45,7 @@ func newRootCommand(ctx context.Context, root string, inside bool, argv ...strin
 // newRootMain is the helper: it mounts and becomes the program.
 func newRootMain() {
 	err := newRootExec(os.Args)
-	fmt.Fprintln(os.Stderr, "E: "+err.Error())
+	fmt.Fprintln(os.Stderr, "E: "+err.Error()) //nolint:forbidigo // a process of its own
 	os.Exit(125) //nolint:forbidigo // a process of its own
 }
 

@@ -159,6 +159,11 @@ func scriptCondition(cond string) (bool, error) {
 		_, err := exec.LookPath(sshdProgram)
 		_, cerr := exec.LookPath("ssh")
 		ok = err == nil && cerr == nil
+	case "dnf":
+		ok = !slices.ContainsFunc([]string{"dnf", "zypper", "rpm", "gpg"}, func(name string) bool {
+			_, err := exec.LookPath(name)
+			return err != nil
+		})
 	case "overlay":
 		ok = scriptDriver() == "overlay"
 	default:
