@@ -15,7 +15,7 @@ import (
 
 // write makes files below dir; a text that begins with "-> " is a link's target,
 // and a name that ends in a slash a directory.
-func write(t *testing.T, dir string, files map[string]string) {
+func write(t testing.TB, dir string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
 		full := filepath.Join(dir, name)
