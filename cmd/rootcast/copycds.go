@@ -12,7 +12,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/rootcast/rootcast/build/media"
-	"github.com/rootcast/rootcast/recipes"
 )
 
 const copycdsDescription = `Copies what a distribution comes on to where images are built from, as xCAT's
@@ -34,8 +33,9 @@ before stays.
 
 Then there are definitions OSVERS-ARCH-netboot-compute, -statelite-compute and,
 where there are lists for it, the same of login. Done again, it sets what comes
-from the medium anew and leaves the rest. Lists of /install/custom/netboot go
-before those that rootcast comes with and writes beside the definitions.`
+from the medium anew and leaves the rest. The lists are found as mkdef -u finds them:
+those of /install/custom/netboot and of xCAT go before those that rootcast comes
+with, which are copied into a directory beside the definitions.`
 
 // copycds is what the options of copycds fill.
 type copycds struct {
@@ -43,7 +43,6 @@ type copycds struct {
 	name, arch, path         string
 	noOSImage, keep, inspect bool
 	osimages, installDir     string
-	installProfile           installProfile
 }
 
 // copied is a distribution of which media were copied.
@@ -54,7 +53,7 @@ type copied struct {
 }
 
 func newCopycdsCommand(e *env) *cli.Command {
-	c := &copycds{e: e, installProfile: recipes.Install}
+	c := &copycds{e: e}
 	flags := pflag.NewFlagSet("copycds", pflag.ContinueOnError)
 	flags.StringVarP(&c.name, "name", "n", "", "the medium is of `OSVERS`, such as rocky9.4, whatever it says")
 	flags.StringVar(&c.name, "osver", "", "the same as --name `OSVERS`")

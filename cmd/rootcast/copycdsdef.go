@@ -4,16 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/rootcast/rootcast/build/osimage"
 )
-
-// installProfile writes the files of a profile into a directory, as recipes.Install does.
-type installProfile func(osvers, osarch, profile, dir string) (written, kept []string, err error)
 
 // define makes the definitions of what was copied, and prints their names.
 func (c *copycds) define(all []*copied) error {
@@ -45,13 +41,9 @@ func (c *copycds) define(all []*copied) error {
 // definitionsOf are those of one distribution: of each profile that there are lists
 // for, one for nodes that live in memory and one for statelite nodes.
 func (c *copycds) definitionsOf(into osimage.Catalog, d *copied) ([]*osimage.Definition, error) {
-	dir, err := filepath.Abs(into.Dirs[0])
-	if err != nil {
-		return nil, err
-	}
 	var list []*osimage.Definition
 	for _, profile := range []string{"compute", "login"} {
-		files, err := c.profileFiles(dir, osimage.Target{OSVers: d.osvers, OSArch: d.arch, Profile: profile})
+		files, err := c.profileFiles(into, osimage.Target{OSVers: d.osvers, OSArch: d.arch, Profile: profile})
 		if err != nil {
 			return nil, err
 		}
@@ -67,50 +59,32 @@ func (c *copycds) definitionsOf(into osimage.Catalog, d *copied) ([]*osimage.Def
 		}
 	}
 	if list == nil {
-		c.e.say("warning: there are no lists of packages for %s on %s, and so no definitions were made: put compute.pkglist into %s, or make definitions by mkdef",
-			d.osvers, d.arch, filepath.Join(c.customDir(), releaseDir(d.osvers)))
+		c.e.say("warning: there are no lists of packages for %s on %s, and so no definitions were made: put a compute.pkglist into %s and repeat it, or make definitions by mkdef",
+			d.osvers, d.arch, filepath.Join(c.installDir, "custom", "netboot", familyDir(d.osvers)))
 	}
 	return list, nil
 }
 
-func (c *copycds) customDir() string { return filepath.Join(c.installDir, "custom", "netboot") }
-
-// releaseDir is the directory for the files of a release, all of whose minor ones
-// have the same lists: rocky9 of rocky9.4. Those of Ubuntu are all major.
-func releaseDir(osvers string) string {
-	d, err := osimage.ParseDistribution(osvers)
-	switch {
-	case err != nil:
-		return osvers
-	case d.Name == "ubuntu":
-		parts := strings.Split(osvers, ".")
-		return strings.Join(parts[:min(2, len(parts))], ".")
+// familyDir is what xCAT would call the directory of a distribution's lists.
+func familyDir(osvers string) string {
+	if d, err := osimage.ParseDistribution(osvers); err == nil {
+		return d.Name
 	}
-	return strings.TrimSuffix(osvers, d.Version) + d.Major()
+	return osvers
 }
 
 // profileFiles returns the paths of a profile's lists and script by the attributes
-// that name them: the site's own, else rootcast's, which are written below dir.
-func (c *copycds) profileFiles(dir string, t osimage.Target) (map[string]string, error) {
-	_, kept, err := c.installProfile(t.OSVers, t.OSArch, t.Profile, filepath.Join(dir, releaseDir(t.OSVers)))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !isUnknown(t.OSVers) {
-		return nil, err
-	}
-	for _, name := range kept {
-		c.e.say("kept %s, which is not what rootcast comes with", name)
-	}
-	places := []osimage.Place{{Dir: c.customDir(), FS: os.DirFS(c.customDir())}, {Dir: dir, FS: os.DirFS(dir)}}
+// that name them, as mkdef -u finds them: the site's or xCAT's, else rootcast's,
+// which are written into a directory beside the definitions.
+func (c *copycds) profileFiles(into osimage.Catalog, t osimage.Target) (map[string]string, error) {
 	files := map[string]string{}
-	for attribute, ext := range map[string]string{
-		"pkglist": "pkglist", "otherpkglist": "otherpkgs.pkglist", "exlist": "exlist", "postinstall": "postinstall", "synclists": "synclist",
-	} {
-		found, err := t.Lookup(ext, places...)
-		if err != nil {
-			return nil, err
-		}
-		files[attribute] = found.File
+	find := &mkdef{e: c.e}
+	name := strings.Join([]string{t.OSVers, t.OSArch, t.Profile}, "-")
+	err := find.lists(into, name, t, c.installDir, nil, files)
+	if errors.Is(err, fs.ErrNotExist) || isUnknown(t.OSVers) {
+		err = nil
 	}
-	return files, nil
+	return files, err
 }
 
 // isUnknown tells whether osvers is none that rootcast knows; the site may have
@@ -144,8 +118,8 @@ func (c *copycds) definition(into osimage.Catalog, d *copied, profile, method st
 		"rootimgdir":   filepath.Join(c.installDir, "netboot", d.osvers, d.arch, rootimg),
 		"addkcmdline":  "quiet",
 	}
-	for attribute, file := range files {
-		values[attribute] = file
+	for _, a := range extensions() {
+		values[a.attribute] = files[a.attribute]
 	}
 	if len(d.keys) > 0 {
 		values["gpgkeys"] = strings.Join(d.keys, ",")

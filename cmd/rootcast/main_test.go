@@ -64,7 +64,7 @@ var updateScripts = flag.Bool("update", false, "rewrite the expected output in t
 //	         nodes are denied, unknown (a host key) and down
 //	hangup   cuts the connections to that sshd
 //
-// and the conditions [root], [userns], [runc], [overlay], [binfmt], [sshd] besides testscript's.
+// and the conditions [root], [userns], [runc], [overlay], [binfmt], [sshd], [genisoimage] besides testscript's.
 func TestScript(t *testing.T) {
 	dir := t.TempDir()
 	box := sync.OnceValues(func() (string, error) {
@@ -164,6 +164,9 @@ func scriptCondition(cond string) (bool, error) {
 			_, err := exec.LookPath(name)
 			return err != nil
 		})
+	case "genisoimage":
+		_, err := exec.LookPath("genisoimage")
+		ok = err == nil
 	case "overlay":
 		ok = scriptDriver() == "overlay"
 	default:
