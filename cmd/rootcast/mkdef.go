@@ -54,12 +54,12 @@ func newMkdefCommand(e *env) *cli.Command {
 }
 
 func (c *mkdef) run(_ context.Context, args []string) error {
+	if (c.stanza || c.template != "") && c.fill || c.explain && !c.fill {
+		return usageErrorf("mkdef: -u fills in what the command line leaves out; it goes neither with -z nor with --template, and --explain goes with it alone")
+	}
 	stanzas, err := c.read("mkdef", args, c.stanza, c.e)
 	if err != nil {
 		return err
-	}
-	if (c.stanza || c.template != "") && c.fill || c.explain && !c.fill {
-		return usageErrorf("mkdef: -u fills in what the command line leaves out; it goes neither with -z nor with --template, and --explain goes with it alone")
 	}
 	into := catalog(c.dir)
 	if c.fill {

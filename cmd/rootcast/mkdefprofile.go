@@ -41,10 +41,10 @@ func (c *mkdef) filled(into osimage.Catalog, s osimage.Stanza) ([]osimage.Assign
 		given[a.Attribute] = a.Value
 	}
 	if given["profile"] == "" || given["provmethod"] == "" {
-		return nil, usageErrorf("mkdef: -u needs profile= and provmethod=, as in mkdef compute -u profile=compute provmethod=netboot")
+		return nil, usageErrorf("it needs profile= and provmethod=, as in mkdef compute -u profile=compute provmethod=netboot")
 	}
 	if method := given["provmethod"]; method != "netboot" && method != "statelite" {
-		return nil, usageErrorf("mkdef: -u provmethod=%s: it is for netboot and statelite, which are what rootcast makes", method)
+		return nil, usageErrorf("provmethod=%s: it is for netboot and statelite, which are what rootcast makes", method)
 	}
 	t, err := profileTarget(given)
 	if err != nil {
@@ -60,7 +60,7 @@ func (c *mkdef) filled(into osimage.Catalog, s osimage.Stanza) ([]osimage.Assign
 		"otherpkgdir": filepath.Join(install, "post", "otherpkgs", t.OSVers, t.OSArch),
 		"rootimgdir":  filepath.Join(install, "netboot", t.OSVers, t.OSArch, t.Profile),
 	}
-	if err := c.lists(into, s.Name, t, install, given, values); err != nil {
+	if err := c.lists(filepath.Join(into.Dirs[0], s.Name), t, install, given, values); err != nil {
 		return nil, err
 	}
 	var list []osimage.Assignment
@@ -110,8 +110,8 @@ func extensions() []struct{ attribute, ext string } {
 }
 
 // lists adds the profile's files to values: where xCAT has them, or if it has no
-// list of packages copies of rootcast's.
-func (c *mkdef) lists(into osimage.Catalog, name string, t osimage.Target, install string, given, values map[string]string) error {
+// list of packages copies of rootcast's in dir.
+func (c *mkdef) lists(dir string, t osimage.Target, install string, given, values map[string]string) error {
 	var places []osimage.Place
 	for _, dir := range []string{
 		filepath.Join(install, "custom", "netboot"),
@@ -132,7 +132,7 @@ func (c *mkdef) lists(into osimage.Catalog, name string, t osimage.Target, insta
 	if values["pkglist"] != "" || given["pkglist"] != "" {
 		return nil
 	}
-	return c.copyRecipe(filepath.Join(into.Dirs[0], name), t, values)
+	return c.copyRecipe(dir, t, values)
 }
 
 func (c *mkdef) explainFinding(attribute string, found osimage.Finding) {
