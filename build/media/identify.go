@@ -148,7 +148,7 @@ func families() []struct{ called, name string } {
 }
 
 // version finds a version of one or two numbers.
-var version = regexp.MustCompile(`(?:^|[ -])(\d+)(?:\.(\d+))?`) //nolint:gochecknoglobals // it never changes
+var version = regexp.MustCompile(`(?:^|[ -])(\d+)(?:\.(\d+))?`)
 
 // identifyEL reads .discinfo (its lines are an id, a description, the architecture
 // and the discs, as anaconda's makestamp writes them) and .treeinfo.

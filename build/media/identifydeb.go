@@ -10,10 +10,10 @@ import (
 //
 //	Ubuntu-Server 24.04.1 LTS "Noble Numbat" - Release amd64 (20240827)
 //	Debian GNU/Linux 12.5.0 "Bookworm" - Official amd64 DVD Binary-1 with firmware 20240210-11:28
-var diskInfo = regexp.MustCompile(`^(Debian GNU/Linux|Ubuntu(?:-Server)?) +(\d+(?:\.\d+)*)\b[^"]*"[^"]*" +-(.*)`) //nolint:gochecknoglobals // it never changes
+var diskInfo = regexp.MustCompile(`^(Debian GNU/Linux|Ubuntu(?:-Server)?) +(\d+(?:\.\d+)*)\b[^"]*"[^"]*" +-(.*)`)
 
 // binaryDisc finds the number in "DVD Binary-2".
-var binaryDisc = regexp.MustCompile(`\bBinary-(\d+)`) //nolint:gochecknoglobals // it never changes
+var binaryDisc = regexp.MustCompile(`\bBinary-(\d+)`)
 
 // identifyDebian reads .disk/info.
 func identifyDebian(fsys fs.FS) (Identity, bool) {

@@ -8,8 +8,6 @@ import (
 
 // These find in the name of a medium, such as SLE-15-SP5-Full-x86_64-Build66.5-Media
 // or openSUSE-Leap-15.6-DVD-x86_64-Build710.3, what it is.
-//
-//nolint:gochecknoglobals // they never change
 var (
 	sleName    = regexp.MustCompile(`\bSLE[SD]?(?:_SAP)?[- ]?(\d+)(?:[-.]?SP(\d+)|\.(\d+))?\b`)
 	sleServer  = regexp.MustCompile(`SUSE Linux Enterprise (?:Server|Desktop)[^,\n]*? (\d+)(?: SP(\d+))?`)

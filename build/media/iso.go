@@ -86,7 +86,8 @@ func findISO(image io.ReaderAt, size int64) (*isoImage, error) {
 	if iso.primary == nil {
 		return nil, nil //nolint:nilnil // "there is none" is no error
 	}
-	return iso, iso.findRockRidge()
+	iso.findRockRidge()
+	return iso, nil
 }
 
 // parseVolume reads a volume descriptor, E 8.4. Types but the primary and the

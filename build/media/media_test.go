@@ -262,12 +262,16 @@ func TestLargeFile(t *testing.T) {
 	iso := filepath.Join(dir, "big.iso")
 	run(t, "sh", "-c", `xorriso -as mkisofs -quiet -iso-level 3 -R "$1" | cp --sparse=always /dev/stdin "$2"`, "sh", filepath.Dir(big), iso)
 	m := openTest(t, iso)
-	n := m.Files.(*tree).lookup("big.rpm")
+	files, ok := m.Files.(*tree)
+	if !ok {
+		t.Fatalf("the format is %q", m.Format)
+	}
+	n := files.lookup("big.rpm")
 	if n == nil || n.size != size || len(n.extents) < 2 {
 		t.Fatalf("big.rpm is %+v", n)
 	}
 	for at, want := range map[int64]string{size - 15: "here is the end", 4<<30 - 4096: "across"} {
-		got := readAt(t, m.Files.(*tree), n, at, len(want))
+		got := readAt(t, files, n, at, len(want))
 		if got != want {
 			t.Errorf("at %d there is %q, want %q", at, got, want)
 		}

@@ -32,11 +32,11 @@ type rockRidge struct {
 
 // findRockRidge looks at the root's own record: it begins with an entry SP
 // (SUSP 5.3), and by Rock Ridge it has a mode.
-func (iso *isoImage) findRockRidge() error {
+func (iso *isoImage) findRockRidge() {
 	r := iso.newReader(RockRidge, iso.primary)
 	own, err := r.childLink(iso.primary.root.block)
 	if err != nil || len(own.system) < 7 {
-		return nil //nolint:nilerr // what is wrong with the root is said when it is read
+		return // what is wrong with the root is said when it is read
 	}
 	for _, at := range []int{0, 15} { // 15: of CD-ROM XA
 		s := own.system[min(at, len(own.system)):]
@@ -46,9 +46,8 @@ func (iso *isoImage) findRockRidge() error {
 		iso.skip = int(s[6])
 		rock, err := r.rock(append(make([]byte, iso.skip), s...))
 		iso.rockRidge = err == nil && rock.mode != 0
-		return nil
+		return
 	}
-	return nil
 }
 
 // childLink is the directory at a block, as its own first record describes it.

@@ -88,7 +88,7 @@ func (u *udfImage) entry(a address) (*node, error) {
 
 // allocations are the extents that descriptors list (E 4/12): short ones, which
 // are of the entry's own partition, or long ones.
-func (u *udfImage) allocations(b []byte, how uint16, own uint16, size int64) ([]extent, error) {
+func (u *udfImage) allocations(b []byte, how, own uint16, size int64) ([]extent, error) {
 	var list []extent
 	step := map[uint16]int{0: 8, 1: 16}[how]
 	if step == 0 {

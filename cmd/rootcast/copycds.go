@@ -138,7 +138,7 @@ func (c *copycds) open(arg string) (*media.Medium, media.Identity, error) {
 	id, err := media.Identify(m)
 	if c.arch != "" && id.Arch != "" && c.arch != id.Arch {
 		m.Close()                                                                                              //nolint:errcheck // it was only read
-		return nil, id, fmt.Errorf("Requested distribution architecture %s, but media is %s", c.arch, id.Arch) //nolint:staticcheck,revive // xCAT's words
+		return nil, id, fmt.Errorf("Requested distribution architecture %s, but media is %s", c.arch, id.Arch) //nolint:staticcheck // xCAT's words
 	}
 	id.OSVers, id.Arch = either(c.name, id.OSVers), either(c.arch, id.Arch)
 	if id.OSVers == "" || id.Arch == "" {

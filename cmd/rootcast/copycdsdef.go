@@ -80,7 +80,7 @@ func (c *copycds) profileFiles(into osimage.Catalog, t osimage.Target) (map[stri
 	files := map[string]string{}
 	find := &mkdef{e: c.e}
 	name := strings.Join([]string{t.OSVers, t.OSArch, t.Profile}, "-")
-	err := find.lists(into, name, t, c.installDir, nil, files)
+	err := find.lists(filepath.Join(into.Dirs[0], name), t, c.installDir, nil, files)
 	if errors.Is(err, fs.ErrNotExist) || isUnknown(t.OSVers) {
 		err = nil
 	}
