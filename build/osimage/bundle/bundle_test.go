@@ -35,7 +35,7 @@ func site(t *testing.T, dir string) (*osimage.Definition, bundle.Sources) {
 		"install/netboot/initrd-stateless.gz":    "initrd",
 		"install/netboot/rootimg.cpio.gz":        "root",
 		"install/extra/one":                      "#!/bin/sh\n",
-		"install/extra/deep/two":                 "2",
+		"install/extra/deep/two":                 "#!/bin/sh\n# no program: its permissions say so\n",
 		"install/elsewhere/one":                  "other one",
 		"install/netboot/versions/manifest.json": "{}",
 	})
@@ -479,6 +479,7 @@ func TestExisting(t *testing.T) {
 	s.Extras, s.Beside = nil, nil
 	data := pack(t, d, s)
 	write(t, dir, map[string]string{"install/custom/compute.synclist": "mine", "install/netboot/kernel": "mine"})
+	check(t, os.RemoveAll(filepath.Join(dir, "install/other")))
 	before := tree(t, dir)
 	o := bundle.RestoreOptions{Places: bundle.Places{Allowed: []string{dir}}}
 
