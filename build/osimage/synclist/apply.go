@@ -3,7 +3,9 @@ package synclist
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/rootcast/rootcast/build/osimage"
 )
@@ -128,7 +130,8 @@ func (a *applier) apply(ctx context.Context, p planned) error {
 }
 
 func (a *applier) warn() {
-	for name, l := range a.lost {
+	for _, name := range slices.Sorted(maps.Keys(a.lost)) {
+		l := a.lost[name]
 		a.report.Warnings = append(a.report.Warnings, fmt.Sprintf("%s of %s and %d more files is not in the image: %v", name, l.first, l.files-1, l.err))
 	}
 	if n := a.owners.unknown; n > 0 {
