@@ -133,7 +133,7 @@ func (a acceptance) run(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.script(t, dir, source, clone)
-	a.boot(t, filepath.Join(dir, "local"), clone)
+	a.boot(t, filepath.Join(dir, "boot", clone), clone)
 }
 
 // script runs acceptance.sh with a store of its own.
@@ -186,7 +186,7 @@ func (a acceptance) boot(t *testing.T, dir, clone string) {
 		{"machine", "uname -m", "^" + a.machine + "$"},
 		{"script", "cat /etc/acceptance | tr '\\n' ' '", "^osimage " + clone + " argument here site here "},
 		{"synclist", "cat /etc/motd", "^from a synclist$"},
-		{"exlist", "ls -A /usr/share/doc /boot 2>/dev/null | wc -l", "^0$"},
+		{"exlist", "find /usr/share/doc /boot -mindepth 1 2>/dev/null | wc -l", "^0$"},
 		a.check,
 	} {
 		g.check(c)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/rootcast/rootcast/build"
 	"github.com/rootcast/rootcast/build/osimage"
 )
@@ -17,6 +19,7 @@ const (
 	labelName       = "io.rootcast.osimage.name"
 	labelDefinition = "io.rootcast.osimage.definition" // imagename=NAME&ATTRIBUTE=VALUE..., as URLs encode it: one line without a character that recipes expand
 	labelDigest     = "io.rootcast.osimage.digest"
+	labelInputs     = "io.rootcast.osimage.inputs" // the digest of what genimage reads of it
 	labelRootLimit  = "io.rootcast.osimage.rootlimit"
 )
 
@@ -51,7 +54,31 @@ func osimageLabels(d *osimage.Definition) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []string{labelName + "=" + d.Name, labelDefinition + "=" + text.Encode(), labelDigest + "=" + sum.String()}, nil
+	inputs, err := buildInputs(d)
+	if err != nil {
+		return nil, err
+	}
+	return []string{labelName + "=" + d.Name, labelDefinition + "=" + text.Encode(), labelDigest + "=" + sum.String(), labelInputs + "=" + inputs.String()}, nil
+}
+
+// buildInputs is the digest of what an image is built of: the definition without what
+// counts when it is packed or booted.
+func buildInputs(d *osimage.Definition) (digest.Digest, error) {
+	inputs := d.Clone(d.Name)
+	for _, name := range inputs.Attributes() {
+		if !slices.Contains(buildAttributes(), name) {
+			_ = inputs.Set(name, "", "/") // nothing is wrong with no value
+		}
+	}
+	return inputs.Digest()
+}
+
+// buildAttributes are those that genimage makes layers of.
+func buildAttributes() []string {
+	return []string{
+		"osvers", "osarch", "profile", "provmethod", "pkglist", "pkgdir", "otherpkglist", "otherpkgdir", "postinstall", "environvar", "kernelver",
+		"krpmver", "kerneldir", "driverupdatesrc", "permission", "otherifce", "baseimage", "gpgkeys",
+	}
 }
 
 func withoutPasswords(d *osimage.Definition) *osimage.Definition {

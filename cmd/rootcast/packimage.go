@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"github.com/spf13/pflag"
 	"github.com/urfave/cli/v2"
 
@@ -213,15 +212,15 @@ func newArguments(labels map[string]string, wanted []string) string {
 
 // stale tells people that the definition has changed since the image was built.
 func (e *env) stale(d *osimage.Definition, labels map[string]string) error {
-	built := labels[labelDigest]
+	built := labels[labelInputs]
 	if built == "" || d.Path == "" {
 		return nil
 	}
-	sum, err := d.Digest()
+	sum, err := buildInputs(d)
 	if err != nil {
 		return err
 	}
-	if sum != digest.Digest(built) {
+	if sum.String() != built {
 		e.say("note: osimage %s or a file that it names has changed since its image was built; genimage %s builds it anew", d.Name, d.Name)
 	}
 	return nil
