@@ -192,7 +192,7 @@ func TestBootstrapZypper(t *testing.T) {
 				t.Fatalf("%v\n%s", err, &said)
 			}
 			wantEmpty(t, tmp)
-			wantNames(t, layerList(t, s, "localhost/base:1"), "proc/ dev/ usr/bin/zypper usr/bin/less", "dev/null", "var/cache/zypp/", "var/log/zypper", "var/lib/zypp/AnonymousUniqueId", "root/.gnupg", "var/tmp/", "tmp/")
+			wantNames(t, layerList(t, s, "localhost/base:1"), "proc/ dev/ usr/bin/zypper usr/bin/less", "dev/null", "var/cache/zypp/", "var/log/zypper", "var/lib/zypp/AnonymousUniqueId", "root/.gnupg", "var/tmp/r", "tmp/r")
 		})
 	}
 }
@@ -250,6 +250,28 @@ func TestBootstrapRPMRefuses(t *testing.T) {
 			}
 			wantEmpty(t, tmp)
 			wantNoProcess(t, tmp)
+		})
+	}
+}
+
+// TestBootstrapNoGPGCheck takes what nobody signed, and says so.
+func TestBootstrapNoGPGCheck(t *testing.T) {
+	dir := needRPMDistribution(t, "x86_64")
+	for _, target := range []string{"rocky:9.4", "leap:15.6"} {
+		t.Run(target, func(t *testing.T) {
+			s, tmp := newStore(t), t.TempDir()
+			var said strings.Builder
+			_, err := s.Bootstrap(t.Context(), Bootstrap{
+				Target: target, Tags: []string{"localhost/base:1"}, Platforms: []string{"linux/amd64"}, Packages: []string{"rootcast-unsigned"},
+				Mirrors: []string{changedRepository(t, dir)}, NoGPGCheck: true, TempDir: tmp, Output: &said,
+			})
+			if err != nil {
+				t.Fatalf("%v\n%s", err, &said)
+			}
+			if !strings.HasPrefix(said.String(), "warning: no signature is checked: ") {
+				t.Errorf("said:\n%s", &said)
+			}
+			wantEmpty(t, tmp)
 		})
 	}
 }

@@ -46,7 +46,7 @@ func newRootCommand(ctx context.Context, root string, inside bool, argv ...strin
 func newRootMain() {
 	err := newRootExec(os.Args)
 	fmt.Fprintln(os.Stderr, "E: "+err.Error()) //nolint:forbidigo // a process of its own
-	os.Exit(125) //nolint:forbidigo // a process of its own
+	os.Exit(125)                               //nolint:forbidigo // a process of its own
 }
 
 func newRootExec(args []string) error {
