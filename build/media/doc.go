@@ -15,7 +15,8 @@
 //
 // The readers are this package's own, since the libraries that there are take a
 // file's data to be in one piece (go-diskfs; a file of 4 GiB and more is not, in
-// ISO 9660), know no symbolic links (kdomanski/iso9660), or are not maintained (UDF).
+// ISO 9660), know no symbolic links (kdomanski/iso9660), or say of themselves that
+// they read certain images only (mogaika/udf).
 //
 // It does not read compressed files (zisofs), what is written in several sessions,
 // nor UDF on rewritable disks (virtual and sparable partitions).

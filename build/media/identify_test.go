@@ -9,7 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The texts are those of the media named, by their own files.
+// The texts are written after the form of the media named; they were not taken off
+// real ones.
 func TestIdentify(t *testing.T) {
 	const repomd = "BaseOS/repodata/repomd.xml"
 	tests := []struct {
