@@ -315,14 +315,19 @@ func (e *env) bootstrapOf(d *osimage.Definition, unchecked render.Unchecked) (bu
 		}
 	}
 	b := build.Bootstrap{
-		Target: distribution.Name + ":" + version, Platforms: []string{platform}, Mirrors: d.Items("pkgdir"),
+		Target: distribution.Name + ":" + version, Platforms: []string{platform},
 		Keyring: strings.Join(d.Items("gpgkeys"), ","), TempDir: tempDir(), Output: e.reportWriter(),
 	}
 	b.NoGPGCheck = unchecked == render.AllUnchecked
-	for i, m := range b.Mirrors {
-		if distribution.Family == osimage.APT && len(strings.Fields(m)) > 1 && !strings.HasPrefix(m, "deb ") {
-			b.Mirrors[i] = "deb " + m
+	for _, entry := range d.Items("pkgdir") {
+		if distribution.Family != osimage.APT {
+			b.Mirrors = append(b.Mirrors, entry)
+			continue
 		}
+		b.Mirrors = append(b.Mirrors, render.Sources(entry, b.NoGPGCheck)...)
+	}
+	if d.Get("pkgdir") != "" && b.Mirrors == nil {
+		return b, fmt.Errorf("osimage %s: pkgdir %s has no suite (dists/SUITE/Release) to make a base from; name a baseimage", d.Name, d.Get("pkgdir"))
 	}
 	b.Epoch, err = e.sourceDateEpoch()
 	return b, err

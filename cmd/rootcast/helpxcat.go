@@ -25,6 +25,8 @@ func xcatTopics() []topic {
 			{"rows of the tables osimage and linuximage in a database", "a YAML file for each osimage, in /etc/rootcast/osimages or where --osimages says; of objects there are osimages alone"},
 			{"files are named, their content is not checked", "all mistakes at once with file and line: osimage lint; a digest covers every file that a definition names"},
 			{"osimages share a rootimgdir without a word", "a warning, for each overwrites what the other's nodes boot"},
+			{"mkdef -u needs lists in xCAT's directories", "rootcast's own profiles stand in for them; --explain tells which file was taken and why"},
+			{"mkdef -d and -w, rmdef -C make and use groups", "they are errors: there are no groups and nodes here"},
 			{"attributes are what the schema has", "two more: baseimage, an OCI image to start from, and gpgkeys"},
 		}},
 		{"All commands", []difference{
@@ -34,10 +36,13 @@ func xcatTopics() []topic {
 		}},
 		{"copycds", []difference{
 			{"mounts the medium, as root", "reads ISO 9660 and UDF itself, without root or a mount"},
-			{"makes osdistro rows and five osimages", "makes the tree and the definitions of images for network boot"},
+			{"makes osdistro rows and five osimages", "makes the tree and the definitions of images for network boot, compute and login"},
+			{"copies into the live tree", "beside it, and puts it in place when it is complete"},
+			{"netboot and statelite share a rootimgdir", "each has its own"},
+			{"further discs of Debian go into the same tree", "they become disc2 and so on, and are added to pkgdir"},
 		}},
 		{"genimage", []difference{
-			{"makes a directory, rootimgdir/rootimg, which packimage and others change in place", "makes an OCI image, OSVER-ARCH-PROVMETHOD-PROFILE in the local store, that can be pushed and pulled; nothing changes it in place"},
+			{"makes a directory, rootimgdir/rootimg, which packimage and others change in place", "makes an OCI image, localhost/NAME and localhost/OSVER-ARCH-PROVMETHOD-PROFILE in the local store, that can be pushed and pulled; nothing changes it in place"},
 			{"the management node's own package manager installs into the directory", "mmdebstrap, dnf or zypper makes a base from pkgdir's repositories, or baseimage is taken; all else runs in a container of the image, so any machine makes any distribution"},
 			{"postinstall runs on the management node, as root, outside of the image", "it runs in a build container, with the root as $1, the other arguments and IMG_*; --postinstall-on-host runs it as xCAT does"},
 			{"signatures of packages are not checked", "they are, by gpgkeys and the distribution's keys, unless --nogpgcheck is given"},
@@ -46,11 +51,15 @@ func xcatTopics() []topic {
 			{"--dryrun's line needs xCAT on the other machine", "it needs rootcast there"},
 			{"dracut makes two initrds, under emulation for another architecture", "convert assembles the one that is needed, natively; --initrd dracut for a site's own modules"},
 			{"arguments of --noupdate and --ignorekernelchk end up as the image's name", "they are options without arguments"},
+			{"recommended packages come along with yum, dnf and apt", "they do not, with any package manager: lists name what is wanted"},
+			{"--interactive asks; -t limits /tmp", "neither is of use here, and a warning says so"},
+			{"driver disks (dud:) and packages (rpm:) in driverupdatesrc", "packages alone"},
+			{"the options given are written into the definition before the work", "after it, if the image was made"},
 			{"the newest kernel by the order of letters", "by the order of versions; kernelver or -k names another"},
 		}},
 		{"packimage", []difference{
 			{"unlinks what nodes boot from before it is made anew", "a new version takes the old one's place in one step; earlier ones stay for rollback"},
-			{"-m cpio, tar, squashfs; -c gzip, pigz, xz, ignored for squashfs", "erofs too; zstd, lz4 and none too, for file systems as well; the default is the best that the image's kernel can load"},
+			{"-m cpio, tar, squashfs; -c gzip, pigz, xz, ignored for squashfs", "erofs too; zstd, lz4, none and auto too, for file systems as well; gzip by default, whose name xCAT's nodeset finds"},
 			{"cpio and squashfs lose capabilities and other extended attributes", "every format carries them; a cpio root as a list that the node applies"},
 			{"an exlist's + brings back a file without its directories, and twice if it was not excluded", "its directories stay, and each file is there once"},
 			{"synclists change rootimg in place; EXECUTE, APPEND and MERGE end the list", "they are a layer on top of the image; APPEND and MERGE are applied; scripts are counted and not run"},
@@ -71,6 +80,9 @@ func xcatTopics() []topic {
 		}},
 		{"imgexport, imgimport", []difference{
 			{"a tar archive with manifest.xml", "an OCI archive, or xCAT's, both ways; push and pull carry images to any registry"},
+			{"of two files with one name the last wins; included lists stay behind", "both travel, and so do included lists"},
+			{"imgimport writes where the manifest says, at once", "below known directories and --allow DIR alone, all or nothing, and over other files only by --force"},
+			{"-p names nodes", "an error: there are no node tables"},
 			{"litefile's rows for ALL and for several groups are not exported", "they are"},
 		}},
 		{"On the node", []difference{

@@ -196,6 +196,29 @@ func isFile(name string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
+// Sources are the lines of sources.list by which apt reads an entry of pkgdir from
+// outside of an image; a URL alone stays one.
+func Sources(entry string, unchecked bool) []string {
+	options := ""
+	if unchecked {
+		options = "[trusted=yes] "
+	}
+	entry = strings.TrimPrefix(strings.TrimSpace(entry), "deb ")
+	switch {
+	case strings.HasPrefix(entry, "["):
+		return []string{"deb " + entry}
+	case strings.Contains(entry, "://") && len(strings.Fields(entry)) == 1:
+		return []string{entry}
+	case strings.Contains(entry, "://"):
+		return []string{"deb " + options + entry}
+	}
+	var lines []string
+	for _, suite := range suitesOf(entry) {
+		lines = append(lines, "deb "+options+"file:"+entry+" "+suite)
+	}
+	return lines
+}
+
 // suitesOf are the suites of a repository with their components, each once though
 // it may have several names.
 func suitesOf(dir string) []string {
