@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -155,7 +156,7 @@ func (a acceptance) script(t *testing.T, dir, source, clone string) {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
 	t.Cleanup(func() { // the store's layers are read-only mounts to a test's own clean-up
-		cmd := exec.Command("rootcast", "rmi", "--all", "--force") //nolint:noctx // the test's context has ended by then
+		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "rootcast", "rmi", "--all", "--force")
 		cmd.Env = env
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)

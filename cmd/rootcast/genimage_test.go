@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,7 +32,7 @@ func newGenimageSite(t *testing.T) *genimageSite {
 	conf := s.write("storage.conf", fmt.Sprintf("[storage]\ndriver = %q\ngraphroot = %q\nrunroot = %q\n", scriptDriver(), s.path("store"), s.path("run")))
 	s.env = append(os.Environ(), "CONTAINERS_STORAGE_CONF="+conf, "ROOTCAST_OSIMAGES="+s.path("osimages"))
 	t.Cleanup(func() {
-		cmd := exec.Command("rootcast", "rmi", "--all", "--force") //nolint:noctx // the test's context has ended by then
+		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "rootcast", "rmi", "--all", "--force")
 		cmd.Env = s.env
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
@@ -195,7 +196,7 @@ func otherKey(t *testing.T, s *genimageSite) string {
 	if err := os.Mkdir(home, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	defer exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run() //nolint:errcheck,noctx // its agent may not run
+	defer exec.CommandContext(context.WithoutCancel(t.Context()), "gpgconf", "--homedir", home, "--kill", "all").Run() //nolint:errcheck // its agent may not run
 	for _, args := range [][]string{{"--quick-generate-key", "other", "rsa2048", "sign"}, {"--armor", "--export"}} {
 		cmd := exec.CommandContext(t.Context(), "gpg", append([]string{"--homedir", home, "--batch", "--passphrase", ""}, args...)...)
 		out, err := cmd.Output()

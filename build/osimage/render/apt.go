@@ -84,7 +84,7 @@ func (r *renderer) subdirectories(dir string) []string {
 			if p.Remove != osimage.Keep || slices.Contains(dirs, sub) {
 				continue
 			}
-			if info, err := os.Stat(sub); err != nil || !info.IsDir() {
+			if !isDir(sub) {
 				r.problems = append(r.problems, osimage.Problem{File: p.File, Line: p.Line, Text: fmt.Sprintf("%s: there is no directory %s", p.Name, sub)})
 				continue
 			}
@@ -150,8 +150,8 @@ func keyExtension(name string) string {
 // directory is a repository on this machine: with suites, a flat one, or packages
 // alone, of which the step makes an index.
 func (a *apt) directory(dir string, unchecked bool, repositories *[]string) ([]string, error) {
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		a.problems = append(a.problems, osimage.Problem{File: a.d.Path, Text: fmt.Sprintf("%s is no directory of packages", dir)})
+	if !isDir(dir) {
+		a.problem("pkgdir", "%s is no directory of packages", dir)
 		return nil, nil
 	}
 	a.volume(dir)
@@ -169,9 +169,9 @@ func (a *apt) directory(dir string, unchecked bool, repositories *[]string) ([]s
 			return []string{"deb " + a.options(unchecked) + "file:" + dir + " ./"}, nil
 		}
 	}
-	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
-	if err != nil || len(debs) == 0 {
-		a.problems = append(a.problems, osimage.Problem{File: a.d.Path, Text: fmt.Sprintf("%s has neither repository data nor packages", dir)})
+	debs, _ := filepath.Glob(filepath.Join(dir, "*.deb")) // a pattern that is wrong finds nothing
+	if len(debs) == 0 {
+		a.problem("pkgdir", "%s has neither repository data nor packages", dir)
 		return nil, nil
 	}
 	a.content(fmt.Sprintf("%s/packages-%d", otherPart, len(a.out.Files)), inventory(debs))
@@ -189,6 +189,11 @@ func inventory(files []string) string {
 		}
 	}
 	return b.String()
+}
+
+func isDir(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 func isFile(name string) bool {

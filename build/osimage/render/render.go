@@ -148,9 +148,8 @@ func (r *renderer) file(name, source string, mode fs.FileMode) string {
 	return mountedAt + "/" + name
 }
 
-func (r *renderer) content(name, content string) string {
+func (r *renderer) content(name, content string) {
 	r.out.Files = append(r.out.Files, File{Name: contextDir + "/" + name, Mode: 0o644, Content: content})
-	return mountedAt + "/" + name
 }
 
 func (r *renderer) render() error {
@@ -203,44 +202,6 @@ func platformOf(d *osimage.Definition) string {
 		return "linux/" + d.Get("osarch")
 	}
 	return platform
-}
-
-// kernelArguments are the consoles of the architecture's machines, and those that
-// the definition adds, without xCAT's for installed systems (R::).
-func kernelArguments(d *osimage.Definition) string {
-	consoles := map[string]string{"aarch64": "console=tty0 console=ttyAMA0,115200", "ppc64le": "console=tty0 console=hvc0", "ppc64el": "console=tty0 console=hvc0", "s390x": "console=ttysclp0"}
-	args := []string{"console=tty0 console=ttyS0,115200"}
-	if c, ok := consoles[d.Get("osarch")]; ok {
-		args[0] = c
-	}
-	return strings.Join(append(args, KernelArguments(d)...), " ")
-}
-
-// KernelArguments are those that a definition adds to the nodes' command line:
-// addkcmdline without what is for installed systems, and the memory of dump.
-func KernelArguments(d *osimage.Definition) []string {
-	var args []string
-	for _, a := range strings.Fields(d.Get("addkcmdline")) {
-		if !strings.HasPrefix(a, "R::") {
-			args = append(args, a)
-		}
-	}
-	dump := d.Get("dump")
-	if dump == "" {
-		return args
-	}
-	size := d.Get("crashkernelsize")
-	switch { // as xCAT's nodeset has it
-	case size != "":
-	case strings.HasPrefix(d.Get("osarch"), "ppc64"):
-		size = "256M@64M"
-	default:
-		size = "128M"
-	}
-	if rest, ok := strings.CutPrefix(dump, "fadump:"); ok {
-		return append(args, "fadump=on", "fadump_reserve_mem="+size, "dump="+rest)
-	}
-	return append(args, "crashkernel="+size, "dump="+dump)
 }
 
 // state declares an argument that stands for what repositories hold: with another
@@ -458,49 +419,6 @@ func isPort(name string) bool {
 	return name != "" && len(name) < 16 && !strings.ContainsFunc(name, bad) && name != "." && name != ".."
 }
 
-// scripts runs postinstall against the image's root, with xCAT's arguments and
-// environment.
-func (r *renderer) scripts() {
-	for i, script := range r.d.Scripts() {
-		part := fmt.Sprintf("%s/%d", scriptPart, i+1)
-		name := r.file(part+"/"+filepath.Base(script[0]), script[0], 0o755)
-		lines := append(r.exports(nil), "kernel=$(ls /lib/modules 2>/dev/null | sort -V | tail -n 1)")
-		if v := r.d.Get("kernelver"); v != "" {
-			lines[len(lines)-1] = "kernel=" + quote(v)
-		}
-		lines = append(lines, "export IMG_KERNELVERSION=\"$kernel\"")
-		for _, pair := range ScriptEnvironment(r.d, rootDir) {
-			key, value, _ := strings.Cut(pair, "=")
-			lines = append(lines, "export "+key+"="+quote(value))
-		}
-		call := []string{quote(name)}
-		for _, arg := range ScriptArguments(r.d, rootDir, script) {
-			call = append(call, quote(arg))
-		}
-		r.run("The script "+oneLine(script[0])+".", []string{part}, nil, append(lines, strings.Join(call, " ")+
-			" || { code=$?; echo "+quote("postinstall "+script[0]+": exit status ")+"\"$code\" >&2; exit \"$code\"; }"))
-	}
-}
-
-// ScriptArguments are those that xCAT gives a postinstall script for the root in a
-// directory.
-func ScriptArguments(d *osimage.Definition, root string, script []string) []string {
-	return append([]string{root, d.Get("osvers"), d.Get("osarch"), d.Get("profile")}, script[1:]...)
-}
-
-// ScriptEnvironment is what xCAT sets for a postinstall script, but for the
-// kernel's version.
-func ScriptEnvironment(d *osimage.Definition, root string) []string {
-	env := []string{"IMG_NAME=" + d.Name, "IMG_ROOTIMGDIR=" + root}
-	for _, pair := range [][2]string{
-		{"IMG_ARCH", "osarch"}, {"IMG_OSVER", "osvers"}, {"IMG_PROFILE", "profile"}, {"IMG_PKGLIST", "pkglist"},
-		{"IMG_PKGDIR", "pkgdir"}, {"IMG_OTHERPKGLIST", "otherpkglist"}, {"IMG_OTHERPKGDIR", "otherpkgdir"},
-	} {
-		env = append(env, pair[0]+"="+d.Get(pair[1]))
-	}
-	return env
-}
-
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // quote is a word that a shell takes as it is.
@@ -517,34 +435,6 @@ func words(command string, names []string) []string {
 		lines = append(lines, "  "+quote(name)+end)
 	}
 	return lines
-}
-
-// Write makes the context in the directory dir, which is made if it is not there.
-func (r *Rendering) Write(dir string) error {
-	root := File{Name: "Containerfile", Mode: 0o644, Content: r.Containerfile}
-	if err := os.MkdirAll(filepath.Join(dir, contextDir), 0o755); err != nil {
-		return fmt.Errorf("writing the build context: %w", err)
-	}
-	for _, f := range append([]File{root}, r.Files...) {
-		content := []byte(f.Content)
-		if f.Source != "" {
-			var err error
-			if content, err = os.ReadFile(f.Source); err != nil {
-				return fmt.Errorf("writing the build context: %w", err)
-			}
-		}
-		name := filepath.Join(dir, filepath.FromSlash(f.Name))
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			return fmt.Errorf("writing the build context: %w", err)
-		}
-		if err := os.WriteFile(name, content, f.Mode); err != nil { //nolint:gosec // a recipe is no secret
-			return fmt.Errorf("writing the build context: %w", err)
-		}
-		if err := os.Chmod(name, f.Mode); err != nil { // whatever the umask
-			return fmt.Errorf("writing the build context: %w", err)
-		}
-	}
-	return nil
 }
 
 // volume has the steps see a directory of this machine at its own path.
