@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -114,6 +115,19 @@ func (d *Definition) Attributes() []string { return slices.Sorted(maps.Keys(d.va
 // Clone returns a copy under another name, which is in no file yet.
 func (d *Definition) Clone(name string) *Definition {
 	return &Definition{Name: name, values: maps.Clone(d.values)}
+}
+
+// Public is the definition without the names and passwords in the URLs of
+// repositories, for what others read.
+func (d *Definition) Public() *Definition {
+	public := d.Clone(d.Name)
+	userinfo := regexp.MustCompile(`(://)[^/\s]*@`)
+	for _, name := range []string{"pkgdir", "otherpkgdir", "kerneldir"} {
+		if value, ok := public.values[name]; ok {
+			public.values[name] = userinfo.ReplaceAllString(value, "$1")
+		}
+	}
+	return public
 }
 
 // Items returns the items of a list, without the space around them.

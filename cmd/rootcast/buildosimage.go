@@ -43,8 +43,8 @@ func isRegular(name string) bool {
 // buildDefinition builds the images of a definition for each platform, several of
 // them into an index.
 func (c *buildCommand) buildDefinition(ctx context.Context, store *build.Store, r build.Recipe, file string) (build.Result, error) {
-	if len(r.Nodes)+len(r.Secrets)+len(r.Annotations) > 0 || r.Target != "" || r.Squash {
-		return build.Result{}, usageErrorf("build: --node, --secret, --annotation, --target and --squash are for Containerfiles; rootcast osimage render -o DIR %s writes one", file)
+	if err := forContainerfiles(r); err != nil {
+		return build.Result{}, err
 	}
 	platforms := r.Platforms
 	if len(platforms) == 0 {
@@ -68,7 +68,7 @@ func (c *buildCommand) buildDefinition(ctx context.Context, store *build.Store, 
 		if err != nil {
 			return build.Result{}, err
 		}
-		o := osimageBuild{options: render.Options{}, labels: append(labels, r.Labels...), noCache: r.NoCache, volumes: r.Volumes}
+		o := osimageBuild{options: render.Options{Arguments: render.KernelArguments(d)}, labels: append(labels, r.Labels...), noCache: r.NoCache, volumes: r.Volumes}
 		if len(platforms) == 1 {
 			o.tags = r.Tags
 		}
@@ -86,6 +86,24 @@ func (c *buildCommand) buildDefinition(ctx context.Context, store *build.Store, 
 		ids = append(ids, one.ID)
 	}
 	return store.MakeIndex(ctx, ids, r.Tags)
+}
+
+// forContainerfiles refuses what says nothing to a definition.
+func forContainerfiles(r build.Recipe) error {
+	for flag, set := range map[string]bool{
+		"--node": len(r.Nodes) > 0, "--secret": len(r.Secrets) > 0, "--annotation": len(r.Annotations) > 0, "--target": r.Target != "", "--squash": r.Squash,
+		"--pull": r.Pull != "", "--add-host": len(r.AddHosts) > 0, "--dns": len(r.DNS) > 0, "--network": r.Network != "", "--isolation": r.Isolation != "", "--timestamp": r.Timestamp != nil,
+	} {
+		if set {
+			return usageErrorf("build: %s is for Containerfiles; rootcast osimage render -o DIR writes one of a definition", flag)
+		}
+	}
+	for name := range r.Args {
+		if name != "BASE" {
+			return usageErrorf("build: --build-arg %s: a definition knows BASE alone, the image to begin with", name)
+		}
+	}
+	return nil
 }
 
 // setPlatform makes a definition that of a platform's nodes; "" is what it says

@@ -37,6 +37,7 @@ type genimage struct {
 	values                        map[string]*string // of attributes, by name
 	rootLimit, tmpLimit, timezone string
 	unchecked                     string
+	given                         []string // attributes that the command line sets
 	push, authFile                string
 	tlsVerify                     optionalBool
 
@@ -126,6 +127,11 @@ func (c *genimage) run(ctx context.Context, args []string) error {
 	if err := c.complete(d); err != nil {
 		return err
 	}
+	if !c.dryRun { // before anything is said: it may start this process anew
+		if _, err := c.e.openStore(); err != nil {
+			return err
+		}
+	}
 	if _, err := fmt.Fprintln(c.e.stdout, "Generating image: "); err != nil {
 		return err
 	}
@@ -200,6 +206,7 @@ func (c *genimage) complete(d *osimage.Definition) error {
 		if err := d.Set(name, value, dir); err != nil {
 			return fmt.Errorf("osimage %s: %w", d.Name, err)
 		}
+		c.given = append(c.given, name)
 	}
 	if !d.Netboot() {
 		return fmt.Errorf("osimage %s: provmethod is %s; genimage makes images for netboot and statelite", d.Name, d.Get("provmethod"))

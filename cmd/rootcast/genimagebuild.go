@@ -11,12 +11,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/rootcast/rootcast/build"
 	"github.com/rootcast/rootcast/build/osimage"
 	"github.com/rootcast/rootcast/build/osimage/render"
+	"github.com/rootcast/rootcast/convert/kernel"
 	"github.com/rootcast/rootcast/convert/netboot"
 )
 
@@ -87,11 +89,7 @@ func (c *genimage) names(ctx context.Context, d *osimage.Definition) []string {
 
 // saveOptions writes what the command line said into the definition, as xCAT does.
 func (c *genimage) saveOptions(d *osimage.Definition) error {
-	changed := c.osvers != "" || c.arch != "" || c.profile != "" || c.method != ""
-	for _, value := range c.values {
-		changed = changed || *value != ""
-	}
-	if !changed || d.Path == "" {
+	if len(c.given) == 0 || d.Path == "" {
 		return nil
 	}
 	from := catalog(c.dir)
@@ -100,7 +98,16 @@ func (c *genimage) saveOptions(d *osimage.Definition) error {
 		return err
 	}
 	defer unlock()
-	return c.e.saveDefinitions(from, []*osimage.Definition{d})
+	now, err := from.Load(d.Name) // which others may have changed meanwhile
+	if err != nil {
+		return err
+	}
+	for _, name := range c.given {
+		if err := now.Set(name, d.Get(name), "/"); err != nil {
+			return err
+		}
+	}
+	return c.e.saveDefinitions(from, []*osimage.Definition{now})
 }
 
 func (c *genimage) pushImage(ctx context.Context, store *build.Store, d *osimage.Definition, name string) error {
@@ -142,10 +149,16 @@ func (c *genimage) runScripts(ctx context.Context, store *build.Store, d *osimag
 // newestKernel is the last version in a root's /lib/modules.
 func newestKernel(root string) string {
 	entries, err := os.ReadDir(filepath.Join(root, "usr/lib/modules"))
-	if err != nil || len(entries) == 0 {
+	if err != nil {
 		return ""
 	}
-	return entries[len(entries)-1].Name()
+	newest := ""
+	for _, e := range entries {
+		if newest == "" || kernel.Compare(e.Name(), newest) > 0 {
+			newest = e.Name()
+		}
+	}
+	return newest
 }
 
 // osimageBuild is how to build a definition's image.
@@ -194,6 +207,9 @@ func (e *env) buildOsimage(ctx context.Context, store *build.Store, d *osimage.D
 		Args: args, Output: heard, TempDir: tempDir(),
 		Registry: build.Registry{AuthFile: authFileFromEnv(), RegistriesConf: registriesConf()},
 	}
+	if d.Get("baseimage") != "" && !strings.HasPrefix(d.Get("baseimage"), "localhost/") {
+		recipe.Pull = "newer"
+	}
 	if recipe.SourceDateEpoch, err = e.sourceDateEpoch(); err != nil {
 		return build.Result{}, err
 	}
@@ -214,6 +230,9 @@ func (e *env) buildOsimage(ctx context.Context, store *build.Store, d *osimage.D
 // repositories have changed.
 func repositoryStates(ctx context.Context, r *render.Rendering, o build.RepositoryOptions) (map[string]string, error) {
 	args := map[string]string{}
+	if len(r.Repositories) == 0 { // the image's own, which nobody has asked
+		args["PKGDIR_STATE"] = time.Now().UTC().Format(time.DateOnly)
+	}
 	for name, list := range map[string][]string{"PKGDIR_STATE": r.Repositories, "OTHERPKGDIR_STATE": r.Others} {
 		if len(list) == 0 {
 			continue
@@ -292,7 +311,25 @@ func (e *env) baseOf(ctx context.Context, store *build.Store, d *osimage.Definit
 	if _, err := store.Bootstrap(ctx, b); err != nil {
 		return "", err
 	}
-	return name, nil
+	return name, forgetBases(ctx, store, repository, name)
+}
+
+// forgetBases takes their names from bases of repositories as they were.
+func forgetBases(ctx context.Context, store *build.Store, repository, current string) error {
+	images, err := store.Images(ctx, true)
+	if err != nil {
+		return err
+	}
+	for _, img := range images {
+		for _, name := range img.Names {
+			if strings.HasPrefix(name, repository+":") && name != current && name != repository+":latest" {
+				if _, err := store.Remove(ctx, false, name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // bootstrapOf is the base that the repositories of a definition make.
@@ -318,7 +355,9 @@ func (e *env) bootstrapOf(d *osimage.Definition, unchecked render.Unchecked) (bu
 		Target: distribution.Name + ":" + version, Platforms: []string{platform},
 		Keyring: strings.Join(d.Items("gpgkeys"), ","), TempDir: tempDir(), Output: e.reportWriter(),
 	}
-	b.NoGPGCheck = unchecked == render.AllUnchecked
+	if b.NoGPGCheck = unchecked == render.AllUnchecked; b.NoGPGCheck {
+		b.Keyring = ""
+	}
 	for _, entry := range d.Items("pkgdir") {
 		if distribution.Family != osimage.APT {
 			b.Mirrors = append(b.Mirrors, entry)
@@ -336,6 +375,9 @@ func (e *env) bootstrapOf(d *osimage.Definition, unchecked render.Unchecked) (bu
 // initrd makes a rootimgdir's kernel and initrd once more, of the image that is there.
 // The root's packed segments are in the cache.
 func (c *genimage) initrd(ctx context.Context, d *osimage.Definition) error {
+	if d.Get("provmethod") == "statelite" {
+		return fmt.Errorf("osimage %s: --onlyinitrd is for netboot; liteimg %s makes kernel and initrd anew", d.Name, d.Name)
+	}
 	method, compress := "cpio", "gzip"
 	m, err := netboot.ReadManifest(rootimgdirOf(d))
 	if err != nil {

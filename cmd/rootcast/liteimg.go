@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -170,7 +169,7 @@ func (c *liteimg) check(d *osimage.Definition) error {
 func (c *liteimg) options(d *osimage.Definition, state *nodeState) (convert.Options, error) {
 	m := makeFlags{
 		boot: netboot.BootNetroot, method: either(c.method, string(pack.CPIO)), compress: either(c.compress, string(convert.Auto)),
-		kernel: d.Get("kernelver"), append: strings.TrimSpace(strings.Join(nodeArguments(d, nil), " ") + " " + state.arguments),
+		kernel: d.Get("kernelver"), append: state.arguments,
 		exlists: *cli.NewStringSlice(d.Items("exlist")...), cache: cacheFlags{size: "10GiB"}, first: firstStageFlags{initrd: convert.InitrdBuiltin},
 	}
 	if d.Get("rootfstype") == "ramdisk" {
@@ -191,6 +190,9 @@ func (c *liteimg) make(ctx context.Context, d *osimage.Definition, name string, 
 	}
 	platform, err := osimage.Platform(d.Get("osarch"))
 	if err != nil {
+		return err
+	}
+	if err := c.e.imageArguments(ctx, d, name, &o); err != nil {
 		return err
 	}
 	m, err := c.e.convert(ctx, name, build.Registry{AuthFile: authFileFromEnv(), RegistriesConf: registriesConf()}, wish{platform: platform}, o)

@@ -45,7 +45,7 @@ func conventionalName(d *osimage.Definition) string {
 // osimageLabels are the labels of a definition's image. Passwords in the URLs of
 // repositories are not in them.
 func osimageLabels(d *osimage.Definition) ([]string, error) {
-	public := withoutPasswords(d)
+	public := d.Public()
 	text := url.Values{keyName: {d.Name}}
 	for _, name := range public.Attributes() {
 		text.Set(name, public.Get(name))
@@ -79,23 +79,6 @@ func buildAttributes() []string {
 		"osvers", "osarch", "profile", "provmethod", "pkglist", "pkgdir", "otherpkglist", "otherpkgdir", "postinstall", "environvar", "kernelver",
 		"krpmver", "kerneldir", "driverupdatesrc", "permission", "otherifce", "baseimage", "gpgkeys",
 	}
-}
-
-func withoutPasswords(d *osimage.Definition) *osimage.Definition {
-	public := d.Clone(d.Name)
-	for _, name := range []string{"pkgdir", "otherpkgdir"} {
-		var items []string
-		for _, item := range d.Items(name) {
-			address, rest, _ := strings.Cut(item, " ")
-			if u, err := url.Parse(address); err == nil && u.User != nil {
-				u.User = nil
-				item = strings.TrimSpace(u.String() + " " + rest)
-			}
-			items = append(items, item)
-		}
-		_ = public.Set(name, strings.Join(items, ","), "/") // it was right before
-	}
-	return public
 }
 
 // labelsOf are the labels of an image of the store.

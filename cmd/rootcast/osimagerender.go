@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -43,9 +44,14 @@ func (c *osimageCommand) render(ctx context.Context, name, out, timezone string)
 	}
 	base := d.Get("baseimage")
 	if base == "" {
-		base = "localhost/base/" + d.Get("osvers")
+		b, err := c.bootstrapOf(d, render.CheckAll)
+		if err != nil {
+			return err
+		}
+		base = "localhost/base/" + b.Target
+		c.say("note: %s is a base that rootcast bootstrap -t %s --platform %s %s makes", base, base, strings.Join(b.Platforms, ","), b.Target)
 	}
-	r, err := render.Render(d, render.Options{Base: base, Timezone: timezone})
+	r, err := render.Render(d, render.Options{Base: base, Timezone: timezone, Arguments: render.KernelArguments(d)})
 	if err != nil {
 		return err
 	}

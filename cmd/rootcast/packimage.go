@@ -181,7 +181,7 @@ func (e *env) imageArguments(ctx context.Context, d *osimage.Definition, name st
 			labels = found
 		}
 	}
-	o.Append = newArguments(labels, nodeArguments(d, labels))
+	o.Append = strings.TrimSpace(newArguments(labels, nodeArguments(d, labels)) + " " + o.Append)
 	return e.stale(d, labels)
 }
 

@@ -9,14 +9,20 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/rootcast/rootcast/build/osimage"
 )
 
 // apt installs packages of Debian and Ubuntu.
 type apt struct {
 	*renderer
-	bare []string // directories of packages without an index
+	bare []bareDirectory
 }
+
+// bareDirectory holds packages without an index, for the steps that see a part of the
+// context.
+type bareDirectory struct{ dir, part string }
 
 // Where a step puts its lists of sources, and the index that it makes itself of
 // packages without one.
@@ -25,14 +31,21 @@ const (
 	aptIndexes = "/tmp/rootcast-indexes"
 )
 
+// aptGet asks nothing, keeps configuration files that were changed, and takes no
+// repository that cannot be read or is signed by others for one that did not change.
+const aptGet = "apt-get -q -y -o Acquire::Languages=none -o APT::Update::Error-Mode=any" +
+	" -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
+
 func (a *apt) begin() []string {
 	return []string{"# Nodes get their first stage from convert; no kernel package makes one.", "ENV INITRD=No"}
 }
 
 func (a *apt) cache() []string {
 	id := a.d.Get("osvers") + "-" + a.d.Get("osarch")
+	// Lists that were taken unchecked, or from elsewhere, are no one else's.
+	from := digest.FromString(a.d.Get("pkgdir") + "\n" + a.d.Get("otherpkgdir") + "\n" + a.d.Get("gpgkeys") + "\n" + string(a.o.Unchecked)).Encoded()[:12]
 	return []string{
-		"type=cache,id=osimage-" + id + "-lists,target=/var/lib/apt/lists,sharing=locked",
+		"type=cache,id=osimage-" + id + "-lists-" + from + ",target=/var/lib/apt/lists,sharing=locked",
 		"type=cache,id=osimage-" + id + "-archives,target=/var/cache/apt,sharing=locked",
 	}
 }
@@ -174,9 +187,13 @@ func (a *apt) directory(dir string, unchecked bool, repositories *[]string) ([]s
 		a.problem("pkgdir", "%s has neither repository data nor packages", dir)
 		return nil, nil
 	}
-	a.content(fmt.Sprintf("%s/packages-%d", otherPart, len(a.out.Files)), inventory(debs))
+	part := otherPart
+	if repositories == &a.out.Repositories {
+		part = pkgPart
+	}
+	a.content(fmt.Sprintf("%s/packages-%d", part, len(a.bare)+1), inventory(debs))
 	// A package carries no signature, and the index is made from what lies here.
-	a.bare = append(a.bare, dir)
+	a.bare = append(a.bare, bareDirectory{dir, part})
 	return []string{fmt.Sprintf("deb [trusted=yes] file:%s/%d ./", aptIndexes, len(a.bare))}, nil
 }
 
@@ -256,9 +273,9 @@ func (a *apt) prepare(others bool) []string {
 	}
 	own := !a.hasPart(pkgPart)
 	if own && !others {
-		return append(lines, `apt() { apt-get -q -y -o Acquire::Languages=none "$@"; }`, "apt update")
+		return append(lines, `apt() { `+aptGet+` "$@"; }`, "apt update")
 	}
-	lines = append(lines, `apt() { apt-get -q -y -o Acquire::Languages=none -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=`+aptSources+` "$@"; }`,
+	lines = append(lines, `apt() { `+aptGet+` -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=`+aptSources+` "$@"; }`,
 		". /etc/os-release", "mkdir -p "+aptSources)
 	if own {
 		lines = append(lines, "cp /etc/apt/sources.list "+aptSources+"/image.list 2>/dev/null || true",
@@ -271,9 +288,9 @@ func (a *apt) prepare(others bool) []string {
 		}
 		lines = append(lines, fmt.Sprintf(`sed "s/@SUITE@/${VERSION_CODENAME:-}/" %s/%s%s >%s/%s`, mountedAt, part, base, aptSources, base))
 	}
-	if others {
-		for i, dir := range a.bare {
-			lines = append(lines, indexLines(dir, fmt.Sprintf("%s/%d", aptIndexes, i+1))...)
+	for i, b := range a.bare {
+		if others || b.part == pkgPart {
+			lines = append(lines, indexLines(b.dir, fmt.Sprintf("%s/%d", aptIndexes, i+1))...)
 		}
 	}
 	return append(lines, "apt update")

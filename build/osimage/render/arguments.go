@@ -6,15 +6,19 @@ import (
 	"github.com/rootcast/rootcast/build/osimage"
 )
 
-// kernelArguments are the consoles of the architecture's machines, and those that
-// the definition adds, without xCAT's for installed systems (R::).
-func kernelArguments(d *osimage.Definition) string {
+// labelValue is a value as a Containerfile takes it, with nothing expanded in it.
+func labelValue(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`).Replace(text) + `"`
+}
+
+// kernelArguments are the consoles of the architecture's machines, and further ones.
+func kernelArguments(d *osimage.Definition, more []string) string {
 	consoles := map[string]string{"aarch64": "console=tty0 console=ttyAMA0,115200", "ppc64le": "console=tty0 console=hvc0", "ppc64el": "console=tty0 console=hvc0", "s390x": "console=ttysclp0"}
 	args := []string{"console=tty0 console=ttyS0,115200"}
 	if c, ok := consoles[d.Get("osarch")]; ok {
 		args[0] = c
 	}
-	return strings.Join(append(args, KernelArguments(d)...), " ")
+	return strings.Join(append(args, more...), " ")
 }
 
 // KernelArguments are those that a definition adds to the nodes' command line:

@@ -37,6 +37,10 @@ func Explain(output []string, packages []osimage.Package) osimage.Problems {
 	patterns := missingPatterns()
 	for _, line := range output {
 		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "STEP ") { // what earlier steps lacked did not end them
+			problems, seen = nil, map[string]bool{}
+			continue
+		}
 		for _, p := range patterns {
 			m := p.FindStringSubmatch(line)
 			if m == nil || seen[m[1]] {
@@ -57,7 +61,7 @@ func where(name string, packages []osimage.Package) osimage.Problem {
 		func(listed string) bool { return strings.HasPrefix(name, listed+"-") },
 	} {
 		for _, p := range packages {
-			if same(p.Name) || same(strings.TrimPrefix(p.Name, "@")) {
+			if same(p.Name) || same(strings.TrimPrefix(strings.TrimPrefix(p.Name, "@"), "^")) {
 				return osimage.Problem{File: p.File, Line: p.Line, Text: "no repository has " + p.Name}
 			}
 		}
@@ -85,7 +89,7 @@ func Failure(output []string) string {
 		}
 	}
 	text := strings.Join(said[max(0, len(said)-3):], "; ")
-	for _, hint := range []string{"is not signed", "GPG check FAILED", "Signature verification failed", "public key", "NO_PUBKEY", "not signed"} {
+	for _, hint := range []string{"is not signed", "is unsigned", "Signature verification failed for", "GPG check FAILED", "Signature verification failed", "public key", "NO_PUBKEY", "not signed"} {
 		if strings.Contains(text, hint) {
 			return text + " (gpgkeys=FILE names the keys of a repository; genimage --nogpgcheck takes packages unchecked)"
 		}

@@ -18,6 +18,8 @@ type Options struct {
 	HostScripts bool   // postinstall is left out: whoever builds runs it
 	Timezone    string // such as Europe/Berlin; "": the base's
 	Unchecked   Unchecked
+	// Arguments are kernel arguments that the image itself asks for, beside consoles.
+	Arguments []string
 	// IgnoreKernel adds driver packages whatever kernel they say they are for.
 	IgnoreKernel bool
 }
@@ -157,6 +159,7 @@ func (r *renderer) render() error {
 		return err
 	}
 	r.header()
+	r.check()
 	for _, step := range []func() error{r.packages, r.otherPackages, r.driverPackages} {
 		if err := step(); err != nil {
 			return err
@@ -189,7 +192,7 @@ func (r *renderer) header() {
 	}
 	r.line("#        --platform %s .", platformOf(r.d))
 	r.line("\nARG BASE=%s\nFROM ${BASE}\n", r.o.Base)
-	r.line("LABEL io.rootcast.kernel.args=%q\n", kernelArguments(r.d))
+	r.line("LABEL io.rootcast.kernel.args=%s\n", labelValue(kernelArguments(r.d, r.o.Arguments)))
 	for _, l := range r.manager.begin() {
 		r.line("%s", l)
 	}
@@ -293,6 +296,25 @@ func (r *renderer) packages() error {
 		r.install(step{comment: numbered("Packages", i, len(r.lists.Passes)), env: pass.Env, lines: lines})
 	}
 	return nil
+}
+
+// check finds what no package manager would make sense of.
+func (r *renderer) check() {
+	if r.d.Get("otherpkgdir") == "" {
+		for _, pass := range r.others.Passes {
+			for _, p := range pass.Packages {
+				if p.Dir != "" && p.Remove == osimage.Keep {
+					r.problems = append(r.problems, osimage.Problem{File: p.File, Line: p.Line, Text: fmt.Sprintf("%s/%s: otherpkgdir, in which the directory would be, is not set", p.Dir, p.Name)})
+				}
+			}
+		}
+	}
+	switch {
+	case r.distribution.Family == osimage.DNF && slices.Contains([]string{"5", "6", "7"}, r.distribution.Major()) && r.distribution.Name != "fedora":
+		r.problem("osvers", "%s has yum and no dnf; images are made from release 8 on", r.d.Get("osvers"))
+	case r.distribution.Family == osimage.Zypper && r.d.Get("kernelver") != "" && r.d.Get("krpmver") == "":
+		r.problem("krpmver", "is missing: with kernelver SLES and Leap need the version of the kernel's package too (genimage -g)")
+	}
 }
 
 func numbered(what string, i, of int) string {

@@ -1,13 +1,12 @@
 package render
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/rootcast/rootcast/build/osimage"
 )
 
 // rpmRepositories writes the .repo files of pkgdir and otherpkgdir, which dnf and
@@ -17,7 +16,7 @@ func (r *renderer) rpmRepositories() error {
 	var text strings.Builder
 	n := 0
 	for _, entry := range r.d.Items("pkgdir") {
-		for _, url := range r.repositoriesOf(entry, &r.out.Repositories) {
+		for _, url := range r.repositoriesOf("pkgdir", entry, &r.out.Repositories) {
 			r.stanza(&text, fmt.Sprintf("%s-%d", id, n), url, r.o.Unchecked == AllUnchecked)
 			n++
 		}
@@ -25,6 +24,7 @@ func (r *renderer) rpmRepositories() error {
 	if text.Len() > 0 {
 		r.content(pkgPart+"/pkgdir.repo", text.String())
 	}
+	r.kernelRepositories()
 	text.Reset()
 	n = 0
 	for _, entry := range r.d.Items("otherpkgdir") {
@@ -37,19 +37,27 @@ func (r *renderer) rpmRepositories() error {
 			n++
 		}
 	}
-	if dir := r.d.Get("kerneldir"); dir != "" {
-		if v := filepath.Join(dir, r.d.Get("kernelver")); isFile(filepath.Join(v, "repodata", "repomd.xml")) {
-			dir = v
-		}
-		for _, url := range r.repositoriesOf(dir, &r.out.Others) {
-			r.stanza(&text, fmt.Sprintf("kernels%d", n), url, r.o.Unchecked != CheckAll)
-			n++
-		}
-	}
 	if text.Len() > 0 {
 		r.content(otherPart+"/otherpkgs.repo", text.String())
 	}
 	return nil
+}
+
+// kernelRepositories writes those of kerneldir, of the kernel that is wanted if it has
+// one of its own there.
+func (r *renderer) kernelRepositories() {
+	dir := r.d.Get("kerneldir")
+	if dir == "" {
+		return
+	}
+	if v := filepath.Join(dir, r.d.Get("kernelver")); isFile(filepath.Join(v, "repodata", "repomd.xml")) {
+		dir = v
+	}
+	var text strings.Builder
+	for i, url := range r.repositoriesOf("kerneldir", dir, &r.out.Repositories) {
+		r.stanza(&text, fmt.Sprintf("kernels%d", i), url, r.o.Unchecked != CheckAll)
+	}
+	r.content(pkgPart+"/kerneldir.repo", text.String())
 }
 
 func isURL(entry string) bool { return strings.Contains(entry, "://") }
@@ -60,6 +68,10 @@ func (r *renderer) stanza(text *strings.Builder, name, url string, unchecked boo
 		check = "0"
 	}
 	fmt.Fprintf(text, "[%s]\nname=%s\nbaseurl=%s\nenabled=1\nautorefresh=1\ngpgcheck=%s\n", name, name, url, check)
+	if dir, ok := strings.CutPrefix(url, "file://"); ok && !unchecked && !isFile(filepath.Join(dir, "repodata", "repomd.xml.asc")) {
+		// What nobody signed; zypper would want it, and packages are checked as they are elsewhere.
+		text.WriteString("repo_gpgcheck=0\npkg_gpgcheck=1\n")
+	}
 	if keys := r.keys(); keys != nil {
 		fmt.Fprintf(text, "gpgkey=file://%s\n", strings.Join(keys, "\n       file://"))
 	}
@@ -68,32 +80,42 @@ func (r *renderer) stanza(text *strings.Builder, name, url string, unchecked boo
 
 // repositoriesOf are the URLs of what an entry of pkgdir holds: it may be a medium
 // with a repository in each of its directories, as xCAT has it.
-func (r *renderer) repositoriesOf(entry string, repositories *[]string) []string {
+func (r *renderer) repositoriesOf(attribute, entry string, repositories *[]string) []string {
 	if isURL(entry) {
 		*repositories = append(*repositories, entry)
 		return []string{entry}
 	}
 	var urls []string
-	err := filepath.WalkDir(entry, func(path string, e fs.DirEntry, err error) error {
+	given := entry
+	entry, err := filepath.EvalSymlinks(entry)
+	if err != nil {
+		r.problem(attribute, "%v", err)
+		return nil
+	}
+	err = filepath.WalkDir(entry, func(path string, e fs.DirEntry, err error) error {
 		switch {
+		case errors.Is(err, fs.ErrPermission) && path != entry: // such as lost+found
+			return fs.SkipDir
 		case err != nil:
 			return err
-		case !e.IsDir():
-			return nil
 		case e.Name() == "repodata" && isFile(filepath.Join(path, "repomd.xml")):
 			urls = append(urls, "file://"+filepath.Dir(path))
-			return fs.SkipDir
+			if e.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case !e.IsDir():
+			return nil
 		case e.Name() == "Packages" || strings.Count(strings.TrimPrefix(path, entry), "/") > 4:
 			return fs.SkipDir
 		}
 		return nil
 	})
 	if err != nil || urls == nil {
-		text := fmt.Sprintf("pkgdir: %s holds no repository (repodata/repomd.xml)", entry)
-		if err != nil {
-			text = fmt.Sprintf("pkgdir: %v", err)
+		if err == nil {
+			err = fmt.Errorf("%s holds no repository (repodata/repomd.xml)", given)
 		}
-		r.problems = append(r.problems, osimage.Problem{File: r.d.Path, Text: text})
+		r.problem(attribute, "%v", err)
 		return nil
 	}
 	*repositories = append(*repositories, entry)
@@ -139,6 +161,17 @@ func driverFiles(files []string) []string {
 	return append(words("rpm -U --replacepkgs --nodeps", files), "for v in /lib/modules/*; do depmod \"${v##*/}\"; done")
 }
 
+// removeInstalled removes those packages that are there.
+func removeInstalled(names []string) []string {
+	return []string{
+		"set --",
+		"for package in " + quoted(names) + "; do",
+		`  if rpm -q "$package" >/dev/null 2>&1; then set -- "$@" "$package"; fi`,
+		"done",
+		`[ $# = 0 ] || packages remove "$@"`,
+	}
+}
+
 // dnf installs packages of RHEL, its clones and Fedora.
 type dnf struct{ *renderer }
 
@@ -150,7 +183,8 @@ func (m *dnf) begin() []string {
 }
 
 func (m *dnf) cache() []string {
-	return []string{"type=cache,id=osimage-" + m.d.Get("osvers") + "-" + m.d.Get("osarch") + "-dnf,target=/var/cache/dnf,sharing=locked"}
+	id := "type=cache,id=osimage-" + m.d.Get("osvers") + "-" + m.d.Get("osarch")
+	return []string{id + "-dnf,target=/var/cache/dnf,sharing=locked", id + "-libdnf5,target=/var/cache/libdnf5,sharing=locked"}
 }
 
 func (m *dnf) repositories() error { return m.rpmRepositories() }
@@ -175,9 +209,18 @@ func (m *dnf) prepare(others bool) []string {
 
 func (m *dnf) finish() []string { return []string{"rm -rf /var/log/dnf* /var/log/hawkey*"} }
 
-func (m *dnf) install(names []string) ([]string, error) { return words("packages install", names), nil }
+// install asks for environments as for groups: dnf knows no @^.
+func (m *dnf) install(names []string) ([]string, error) {
+	names = slices.Clone(names)
+	for i, name := range names {
+		if environment, ok := strings.CutPrefix(name, "@^"); ok {
+			names[i] = "@" + environment
+		}
+	}
+	return words("packages install", names), nil
+}
 
-func (m *dnf) remove(names []string) []string { return words("packages remove", names) }
+func (m *dnf) remove(names []string) []string { return removeInstalled(names) }
 
 func (m *dnf) upgrade() []string {
 	if m.d.Get("kernelver") != "" {
@@ -188,7 +231,8 @@ func (m *dnf) upgrade() []string {
 
 func (m *dnf) versioned(name string) string {
 	version := m.d.Get("kernelver")
-	if version == "" || !slices.Contains([]string{"kernel", "kernel-headers", "kernel-devel", "kernel-bootwrapper", "kernel-tools", "kernel-core", "kernel-modules"}, name) {
+	other := []string{"kernel-srpm-macros", "kernel-rpm-macros", "kernel-abi-stablelists"}
+	if version == "" || name != "kernel" && !strings.HasPrefix(name, "kernel-") || slices.Contains(other, name) {
 		return name
 	}
 	return name + "-" + version
@@ -226,7 +270,11 @@ func (z *zypper) prepare(others bool) []string {
 	if z.o.Unchecked == AllUnchecked {
 		c += " --no-gpg-checks"
 	}
-	lines := append(z.importKeys(), "packages() { "+c+` "$@"; }`, "mkdir -p "+zypperRepos)
+	// 102 and 103 ask for a restart, of the machine or of zypper. With /.buildenv
+	// SUSE's kernel packages make no initrd.
+	lines := append(z.importKeys(),
+		"packages() { code=0; "+c+` "$@" || code=$?; case $code in 0 | 102 | 103) ;; *) return "$code" ;; esac; }`,
+		": >/.buildenv", "mkdir -p "+zypperRepos)
 	if z.hasPart(pkgPart) {
 		lines = append(lines, "cp "+mountedAt+"/"+pkgPart+"/*.repo "+zypperRepos)
 	} else {
@@ -239,7 +287,7 @@ func (z *zypper) prepare(others bool) []string {
 }
 
 func (z *zypper) finish() []string {
-	return []string{"rm -rf " + zypperRepos + " /var/log/zypp /var/log/zypper.log"}
+	return []string{"rm -rf /.buildenv " + zypperRepos + " /var/log/zypp /var/log/zypper.log"}
 }
 
 // install takes patterns apart from packages, as zypper does.
@@ -261,18 +309,14 @@ func (z *zypper) install(names []string) ([]string, error) {
 	return lines, nil
 }
 
-func (z *zypper) remove(names []string) []string {
-	return []string{
-		"set --",
-		"for package in " + quoted(names) + "; do",
-		`  if rpm -q "$package" >/dev/null 2>&1; then set -- "$@" "$package"; fi`,
-		"done",
-		`[ $# = 0 ] || ` + `packages remove "$@"`,
-	}
-}
+func (z *zypper) remove(names []string) []string { return removeInstalled(names) }
 
 func (z *zypper) upgrade() []string {
-	return []string{"packages update -l --no-recommends"}
+	update := "packages update -l --no-recommends"
+	if z.d.Get("krpmver") != "" {
+		return []string{"packages addlock 'kernel-*'", update, "packages removelock 'kernel-*'"}
+	}
+	return []string{update}
 }
 
 func (z *zypper) versioned(name string) string {

@@ -19,7 +19,7 @@ func (r *renderer) scripts() {
 			lines[len(lines)-1] = "kernel=" + quote(v)
 		}
 		lines = append(lines, "export IMG_KERNELVERSION=\"$kernel\"")
-		for _, pair := range ScriptEnvironment(r.d, rootDir) {
+		for _, pair := range ScriptEnvironment(r.d.Public(), rootDir) {
 			key, value, _ := strings.Cut(pair, "=")
 			lines = append(lines, "export "+key+"="+quote(value))
 		}
