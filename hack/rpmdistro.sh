@@ -3,7 +3,7 @@
 # packages from the mirror that this machine's apt uses, as hack/rpmdistro/rules
 # converts them, in the layout of an EL medium:
 #
-#   hack/rpmdistro.sh x86_64|aarch64|ppc64le
+#   hack/rpmdistro.sh x86_64|aarch64
 #
 #   .cache/rpmdistro/9.4/ARCH/BaseOS                    a repository, signed, with groups and modules
 #   .cache/rpmdistro/9.4/ARCH/extra/DIR                 packages without repository data
@@ -18,13 +18,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 version=9.4
-machine=${1:?usage: hack/rpmdistro.sh x86_64|aarch64|ppc64le}
+machine=${1:?usage: hack/rpmdistro.sh x86_64|aarch64}
 case $machine in
 x86_64) arch=amd64 kernel=linux-image-cloud-amd64 ;;
 aarch64) arch=arm64 kernel=linux-image-cloud-arm64 ;;
-ppc64le) arch=ppc64el kernel=linux-image-powerpc64le ;;
 *)
-  echo "hack/rpmdistro.sh: no distribution for the architecture $machine; there is x86_64, aarch64 and ppc64le" >&2
+  echo "hack/rpmdistro.sh: no distribution for the architecture $machine; there is x86_64 and aarch64" >&2
   exit 2
   ;;
 esac
