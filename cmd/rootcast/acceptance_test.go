@@ -41,9 +41,9 @@ func TestAcceptance(t *testing.T) {
 			check:  nodeCheck{"package", "dpkg-query -W site-tool iproute2 | wc -l", "^2$"},
 		}
 	}
-	rpm := func(machine string) acceptance {
+	rpm := func(osvers, machine, groups string) acceptance {
 		return acceptance{
-			osvers: "rocky9.4", osarch: machine, machine: machine, packages: "kernel, util-linux\niproute\n#NEW_INSTALL_LIST#\n@Development Tools\n",
+			osvers: osvers, osarch: machine, machine: machine, packages: "kernel, util-linux\niproute\n#NEW_INSTALL_LIST#\n" + groups,
 			others:      "site/rootcast-hello\ntools/rootcast-tools\n",
 			pkgdir:      func(t *testing.T) string { return filepath.Join(rpmDistribution(t, machine), "BaseOS") },
 			otherpkgdir: func(t *testing.T, _ string) string { return filepath.Join(rpmDistribution(t, machine), "extra") },
@@ -56,8 +56,10 @@ func TestAcceptance(t *testing.T) {
 	for name, a := range map[string]acceptance{
 		"debian-x86_64":  debian("amd64", "x86_64", "linux-image-cloud-amd64"),
 		"debian-aarch64": debian("arm64", "aarch64", "linux-image-cloud-arm64"),
-		"rpm-x86_64":     rpm("x86_64"),
-		"rpm-aarch64":    rpm("aarch64"),
+		"rpm-x86_64":     rpm("rocky9.4", "x86_64", "@Development Tools\n"),
+		"rpm-aarch64":    rpm("rocky9.4", "aarch64", "@Development Tools\n"),
+		// zypper of Debian knows no patterns.
+		"zypper-x86_64": rpm("leap15.6", "x86_64", "patterns-base-minimal_base\nmake\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -256,7 +256,7 @@ func (e *env) writeContext(ctx context.Context, r *render.Rendering, dir string)
 		if err := os.MkdirAll(to, 0o755); err != nil {
 			return fmt.Errorf("making repository data of %s: %w", index.Dir, err)
 		}
-		cmd := exec.CommandContext(ctx, "createrepo_c", "--quiet", "--no-database", "--simple-md-filenames", "--revision", "1", "--set-timestamp-to-revision", "--outputdir", to, "--baseurl", "file://"+index.Dir, index.Dir)
+		cmd := exec.CommandContext(ctx, "createrepo_c", "--quiet", "--no-database", "--simple-md-filenames", "--revision", "1", "--set-timestamp-to-revision", "--outputdir", to, index.Dir)
 		out, err := cmd.CombinedOutput()
 		switch {
 		case errors.Is(err, exec.ErrNotFound):

@@ -24,12 +24,8 @@ type apt struct {
 // context.
 type bareDirectory struct{ dir, part string }
 
-// Where a step puts its lists of sources, and the index that it makes itself of
-// packages without one.
-const (
-	aptSources = "/tmp/rootcast-sources"
-	aptIndexes = "/tmp/rootcast-indexes"
-)
+// aptSources is where a step puts its lists of sources.
+const aptSources = "/tmp/rootcast-sources"
 
 // aptGet asks nothing, keeps configuration files that were changed, and takes no
 // repository that cannot be read or is signed by others for one that did not change.
@@ -194,7 +190,7 @@ func (a *apt) directory(dir string, unchecked bool, repositories *[]string) ([]s
 	a.content(fmt.Sprintf("%s/packages-%d", part, len(a.bare)+1), inventory(debs))
 	// A package carries no signature, and the index is made from what lies here.
 	a.bare = append(a.bare, bareDirectory{dir, part})
-	return []string{fmt.Sprintf("deb [trusted=yes] file:%s/%d ./", aptIndexes, len(a.bare))}, nil
+	return []string{fmt.Sprintf("deb [trusted=yes] file:%s/%d ./", indexes, len(a.bare))}, nil
 }
 
 // inventory names files with size and time, so that a step runs again when they change.
@@ -290,7 +286,7 @@ func (a *apt) prepare(others bool) []string {
 	}
 	for i, b := range a.bare {
 		if others || b.part == pkgPart {
-			lines = append(lines, indexLines(b.dir, fmt.Sprintf("%s/%d", aptIndexes, i+1))...)
+			lines = append(lines, indexLines(b.dir, fmt.Sprintf("%s/%d", indexes, i+1))...)
 		}
 	}
 	return append(lines, "apt update")
@@ -309,7 +305,7 @@ func indexLines(dir, at string) []string {
 }
 
 func (a *apt) finish() []string {
-	return []string{"rm -rf /usr/sbin/policy-rc.d " + aptSources + " " + aptIndexes + " /var/log/apt /var/cache/debconf/*-old /var/lib/dpkg/*-old"}
+	return []string{"rm -rf /usr/sbin/policy-rc.d " + aptSources + " " + indexes + " /var/log/apt /var/cache/debconf/*-old /var/lib/dpkg/*-old"}
 }
 
 func (a *apt) install(names []string) ([]string, error) {

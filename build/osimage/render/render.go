@@ -58,7 +58,7 @@ type File struct {
 }
 
 // Index is a directory of RPM packages whose repository data goes into the
-// directory Name of the context, as createrepo_c makes it.
+// directory Name of the context, as createrepo_c makes it, for the place of the packages.
 type Index struct{ Dir, Name string }
 
 // mountedAt is where the steps see the context's directory contextDir.
@@ -67,6 +67,9 @@ const (
 	mountedAt  = "/run/rootcast"
 	rootDir    = "/." // the image's root as scripts get it: no script takes it for the machine's own
 )
+
+// indexes is where a step puts together packages and an index of them.
+const indexes = "/tmp/rootcast-indexes"
 
 // What the context's directory holds. A step sees only what it needs, so that a
 // change has no other step run again.

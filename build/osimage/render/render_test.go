@@ -186,7 +186,7 @@ func TestRenderQuotes(t *testing.T) {
 	checkSteps(t, r)
 	out, err := shell(t, "-c", strings.Join([]string{
 		`packages() { shift; printf '<%s>' "$@"; }`, "rpm() { :; }",
-		between(t, r.Containerfile, "packages install \\\n", "\nrm -rf /var/log/dnf"),
+		between(t, r.Containerfile, "packages install \\\n", "\nrm -rf /tmp/rootcast-indexes"),
 	}, "\n"))
 	want := "<x';touch${IFS}pwned;'><$(id)><@it's a group><RUN>"
 	if err != nil || out != want {

@@ -137,7 +137,18 @@ func (r *renderer) otherRepository(dir string, n int) string {
 	}
 	name := fmt.Sprintf("%s/indexes/%d", otherPart, n)
 	r.out.Indexes = append(r.out.Indexes, Index{Dir: dir, Name: contextDir + "/" + name})
-	return "file://" + mountedAt + "/" + name
+	return fmt.Sprintf("file://%s/%d", indexes, len(r.out.Indexes))
+}
+
+// indexed puts together repositories of packages and of the data that was made of
+// them, for zypper looks for both in one place.
+func (r *renderer) indexed() []string {
+	var lines []string
+	for i, x := range r.out.Indexes {
+		at := fmt.Sprintf("%s/%d", indexes, i+1)
+		lines = append(lines, "mkdir -p "+at, "ln -s "+quote(x.Dir)+"/* "+mountedAt+strings.TrimPrefix(x.Name, contextDir)+"/repodata "+at)
+	}
+	return lines
 }
 
 // importKeys has the image's rpm trust the keys of gpgkeys, or those that the base
@@ -204,10 +215,16 @@ func (m *dnf) prepare(others bool) []string {
 	if len(dirs) > 1 || m.hasPart(pkgPart) {
 		c += " --setopt=reposdir=" + strings.Join(dirs, ",")
 	}
-	return append(m.importKeys(), "packages() { "+c+` "$@"; }`, "packages --refresh makecache")
+	lines := m.importKeys()
+	if others {
+		lines = append(lines, m.indexed()...)
+	}
+	return append(lines, "packages() { "+c+` "$@"; }`, "packages --refresh makecache")
 }
 
-func (m *dnf) finish() []string { return []string{"rm -rf /var/log/dnf* /var/log/hawkey*"} }
+func (m *dnf) finish() []string {
+	return []string{"rm -rf " + indexes + " /var/log/dnf* /var/log/hawkey*"}
+}
 
 // install asks for environments as for groups: dnf knows no @^.
 func (m *dnf) install(names []string) ([]string, error) {
@@ -281,13 +298,14 @@ func (z *zypper) prepare(others bool) []string {
 		lines = append(lines, "cp /etc/zypp/repos.d/*.repo "+zypperRepos+" 2>/dev/null || true")
 	}
 	if others && z.hasPart(otherPart) {
+		lines = append(lines, z.indexed()...)
 		lines = append(lines, "cp "+mountedAt+"/"+otherPart+"/*.repo "+zypperRepos)
 	}
 	return append(lines, "packages refresh")
 }
 
 func (z *zypper) finish() []string {
-	return []string{"rm -rf /.buildenv " + zypperRepos + " /var/log/zypp /var/log/zypper.log"}
+	return []string{"rm -rf /.buildenv " + indexes + " " + zypperRepos + " /var/log/zypp /var/log/zypper.log"}
 }
 
 // install takes patterns apart from packages, as zypper does.
