@@ -181,6 +181,14 @@ db-util libdb-utils db48-utils db5.3
 qemu-user-static qemu-user-static qemu-linux-user qemu-user-static
 openssh-client openssh-clients openssh-clients openssh
 openssh-server openssh-server openssh-server openssh
+gnupg gnupg2 gpg2 gnupg
+createrepo-c createrepo_c createrepo_c createrepo_c
+zypper zypper zypper zypper
+xorriso xorriso xorriso libisoburn
+genisoimage genisoimage mkisofs cdrtools
+libarchive-tools bsdtar bsdtar libarchive
+p7zip-full p7zip-plugins 7zip 7zip
+udftools udftools udftools udftools
 '
   for package; do
     if read -ra row < <(grep "^$package " <<<"$names"); then
