@@ -41,6 +41,7 @@ type Recipe struct {
 	AddHosts            []string // NAME:IP
 	DNS                 []string // addresses, or none
 	Network             string   // none, host, private, or a namespace's path; default: host
+	NoHostname          bool     // /etc/hostname is the image's own for RUN too
 	Isolation           string   // chroot, oci or rootless; default: chroot
 	Jobs                int      // platforms, and stages of all of them, at a time; default: 1
 

@@ -115,6 +115,7 @@ func (r Recipe) commonOptions() (*define.CommonBuildOptions, error) {
 		AddHost:    r.AddHosts,
 		DNSServers: r.DNS,
 		HTTPProxy:  true,
+		NoHostname: r.NoHostname,
 		Secrets:    r.Secrets,
 		ShmSize:    conf.Containers.ShmSize,
 		Ulimit:     ownLimits(),

@@ -128,6 +128,9 @@ func FindAttribute(name string) (Attribute, bool) {
 	return list[i], true
 }
 
+// Own are the attributes that xCAT does not have, and its mkdef would refuse.
+func Own() []string { return []string{"baseimage", "gpgkeys"} }
+
 // hasPaths tells whether values of the attribute name files of this machine.
 func (a Attribute) hasPaths() bool { return a.Kind == Files || a.Kind == Scripts || a.Kind == Places }
 

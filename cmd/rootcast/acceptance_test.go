@@ -56,7 +56,7 @@ func TestAcceptance(t *testing.T) {
 	for name, a := range map[string]acceptance{
 		"debian-x86_64":  debian("amd64", "x86_64", "linux-image-cloud-amd64"),
 		"debian-aarch64": debian("arm64", "aarch64", "linux-image-cloud-arm64"),
-		"rpm-x86_64":     rpm("rocky9.4", "x86_64", "@Development Tools\n"),
+		"rpm-x86_64":     rpm("rocky9.4", "x86_64", "@Development Tools\n@lua:5.3\n"),
 		"rpm-aarch64":    rpm("rocky9.4", "aarch64", "@Development Tools\n"),
 		// zypper of Debian knows no patterns.
 		"zypper-x86_64": rpm("leap15.6", "x86_64", "patterns-base-minimal_base\nmake\n"),
@@ -188,6 +188,7 @@ func (a acceptance) boot(t *testing.T, dir, clone string) {
 	for _, c := range []nodeCheck{
 		{"machine", "uname -m", "^" + a.machine + "$"},
 		{"script", "cat /etc/acceptance | tr '\\n' ' '", "^osimage " + clone + " argument here site here "},
+		{"hosts", "tail -n 1 /etc/hosts; ls /etc/hostname /.rootcast 2>/dev/null", "^192.0.2.1 master$"},
 		{"synclist", "cat /etc/motd", "^from a synclist$"},
 		{"exlist", "find /usr/share/doc /boot -mindepth 1 2>/dev/null | wc -l", "^0$"},
 		a.check,

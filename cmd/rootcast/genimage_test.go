@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/rootcast/rootcast/build/buildtest"
 )
 
 // genimageSite is a site with a definition of the tests' RPM distribution.
@@ -114,6 +116,18 @@ func TestGenimage(t *testing.T) {
 		t.Error("a script on this machine makes the same image as one in the image")
 	}
 
+	// To others: by a registry, whose image brings the definition along.
+	r := buildtest.NewRegistry(buildtest.Faults{})
+	t.Cleanup(r.Close)
+	s.run(0, "genimage", "--tls-verify=false", "--push", r.Addr+"/cluster", "compute")
+	out, _ = s.run(0, "rootcast", "inspect", "--tls-verify=false", "--json", "docker://"+r.Addr+"/cluster/compute")
+	for _, want := range []string{`"io.rootcast.osimage.name": "compute"`, `"io.rootcast.osimage.digest": "sha256:`, "imagename=compute&"} {
+		if !strings.Contains(strings.ReplaceAll(out, `\u0026`, "&"), want) {
+			t.Errorf("the registry's image has no %s:\n%s", want, out)
+		}
+	}
+	t.Run("directory", func(t *testing.T) { buildDirectory(t, s) })
+
 	// Names: the clone's image is its own.
 	clone, _ := s.run(0, "lsdef", "-t", "osimage", "-z", "compute")
 	cmd := exec.CommandContext(t.Context(), "mkdef", "-z")
@@ -130,6 +144,31 @@ func TestGenimage(t *testing.T) {
 		if !regexp.MustCompile(`(?m)^` + want).MatchString(out) {
 			t.Errorf("there is no image %s:\n%s", want, out)
 		}
+	}
+}
+
+// buildDirectory has rootcast build take an osimage as a recipe.
+func buildDirectory(t *testing.T, s *genimageSite) {
+	media := rpmDistribution(t, "x86_64")
+	recipe := s.path("recipe")
+	if err := os.Mkdir(recipe, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.write("recipe/osimage.yaml", "osvers: rocky9.4\nprovmethod: netboot\nprofile: small\npkglist: small.pkglist\naddkcmdline: quiet $x\npkgdir: "+
+		filepath.Join(media, "BaseOS")+"\ngpgkeys: "+filepath.Join(media, "RPM-GPG-KEY-rootcast-test")+"\n")
+	s.write("recipe/small.pkglist", "no-such-package\n")
+	s.write("recipe/small.x86_64.pkglist", "tree\n")
+	id, _ := s.run(0, "rootcast", "build", "-q", "-t", "localhost/small:1", "--platform", "linux/amd64", recipe)
+	out, _ := s.run(0, "rootcast", "inspect", "--json", "localhost/small:1")
+	for _, want := range []string{strings.TrimSpace(id)[:12], `ttyS0,115200 quiet $x"`, `"rocky9.4-x86_64-netboot-small"`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("what was built has no %s:\n%s", want, out)
+		}
+	}
+	s.run(2, "rootcast", "build", "-q", "-t", "localhost/small:2", "--platform", "linux/mips64", recipe)
+	_, said := s.run(2, "rootcast", "build", "-q", "--squash", recipe)
+	if !strings.Contains(said, "--squash is for Containerfiles") {
+		t.Errorf("it says %s", said)
 	}
 }
 

@@ -203,7 +203,7 @@ func (e *env) buildOsimage(ctx context.Context, store *build.Store, d *osimage.D
 	}
 	heard := &buildEcho{w: e.reportWriter()}
 	recipe := build.Recipe{
-		Context: dir, Platforms: []string{platform}, Labels: o.labels, Volumes: append(o.volumes, r.Volumes...), NoCache: o.noCache, Tags: o.tags,
+		Context: dir, Platforms: []string{platform}, NoHostname: true, Labels: o.labels, Volumes: append(o.volumes, r.Volumes...), NoCache: o.noCache, Tags: o.tags,
 		Args: args, Output: heard, TempDir: tempDir(),
 		Registry: build.Registry{AuthFile: authFileFromEnv(), RegistriesConf: registriesConf()},
 	}

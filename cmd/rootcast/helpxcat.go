@@ -52,6 +52,8 @@ func xcatTopics() []topic {
 			{"dracut makes two initrds, under emulation for another architecture", "convert assembles the one that is needed, natively; --initrd dracut for a site's own modules"},
 			{"arguments of --noupdate and --ignorekernelchk end up as the image's name", "they are options without arguments"},
 			{"recommended packages come along with yum, dnf and apt", "they do not, with any package manager: lists name what is wanted"},
+			{"without arguments it asks for image, profile and interface", "an error that says how to list the osimages"},
+			{"a temporary file tells xcatd what to write into its tables (--tempfile)", "there is no xcatd, and no such option"},
 			{"--interactive asks; -t limits /tmp", "neither is of use here, and a warning says so"},
 			{"driver disks (dud:) and packages (rpm:) in driverupdatesrc", "packages alone"},
 			{"the options given are written into the definition before the work", "after it, if the image was made"},

@@ -313,7 +313,7 @@ func newOsimageExportCommand(e *env) *cli.Command {
 		Usage:     "print definitions for xCAT",
 		ArgsUsage: "[NAME...]",
 		Description: `Prints definitions, without a name all of them, as a stanza file that xCAT's
-mkdef -z reads.
+mkdef -z reads, without the attributes that xCAT does not have.
 
    rootcast osimage export compute | ssh mgmt mkdef -z`,
 		Flags: []cli.Flag{c.dirFlag()},
@@ -322,7 +322,23 @@ mkdef -z reads.
 			if err != nil {
 				return err
 			}
-			return osimage.WriteStanzas(c.stdout, list...)
+			return c.export(list)
 		}),
 	}
+}
+
+// export prints definitions without what xCAT would refuse, and says what that is.
+func (c *osimageCommand) export(list []*osimage.Definition) error {
+	for i, d := range list {
+		list[i] = d.Clone(d.Name)
+		for _, name := range osimage.Own() {
+			if value := d.Get(name); value != "" {
+				c.say("note: %s is left out of %s: xCAT has no such attribute", name, d.Name)
+				if err := list[i].Set(name, "", "/"); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return osimage.WriteStanzas(c.stdout, list...)
 }

@@ -70,6 +70,9 @@ func buildInputs(d *osimage.Definition) (digest.Digest, error) {
 			_ = inputs.Set(name, "", "/") // nothing is wrong with no value
 		}
 	}
+	if d.Get("permission") == "" { // as a line of --dryrun says it
+		_ = inputs.Set("permission", "755", "/") // a mode
+	}
 	return inputs.Digest()
 }
 

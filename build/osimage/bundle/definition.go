@@ -19,13 +19,9 @@ const (
 // directory is where a bundle says in which directory the definition lay.
 const directory = "directory"
 
-// own are the attributes that are rootcast's alone: xCAT's tables have no column
-// for them, and its imgimport fails on a column that it does not know.
-func own() []string { return []string{"baseimage", "gpgkeys"} }
-
 func tableOf(column string) string {
 	for _, a := range osimage.Attributes() {
-		if a.Column == column && !slices.Contains(own(), column) {
+		if a.Column == column && !slices.Contains(osimage.Own(), column) {
 			return a.Table
 		}
 	}
@@ -43,7 +39,7 @@ func (m *Manifest) describe(d *osimage.Definition) {
 	for _, name := range d.Attributes() {
 		a, _ := osimage.FindAttribute(name)
 		switch {
-		case slices.Contains(own(), name):
+		case slices.Contains(osimage.Own(), name):
 			m.Own[name] = d.Get(name)
 		case a.Table == tableOSImage:
 			m.OSImage[a.Column] = d.Get(name)
@@ -66,7 +62,7 @@ func (m *Manifest) Stanza() (s osimage.Stanza, unknown []string, err error) {
 	known := map[[2]string]string{}
 	for _, a := range osimage.Attributes() {
 		table := a.Table
-		if slices.Contains(own(), a.Name) {
+		if slices.Contains(osimage.Own(), a.Name) {
 			table = "rootcast"
 		}
 		known[[2]string{table, a.Column}] = a.Name

@@ -170,8 +170,9 @@ func (r *renderer) render() error {
 	}
 	r.settings()
 	r.interfaces()
-	if !r.o.HostScripts {
+	if !r.o.HostScripts && r.d.Get("postinstall") != "" {
 		r.scripts()
+		r.mountedFiles()
 	}
 	r.line("\nCMD [\"/sbin/init\"]")
 	r.out.Containerfile = r.text.String()
@@ -194,7 +195,7 @@ func (r *renderer) header() {
 		r.line("#        --volume %s \\", quote(v))
 	}
 	r.line("#        --platform %s .", platformOf(r.d))
-	r.line("\nARG BASE=%s\nFROM ${BASE}\n", r.o.Base)
+	r.line("\nARG BASE=%s\nFROM ${BASE} AS root\n", r.o.Base)
 	r.line("LABEL io.rootcast.kernel.args=%s\n", labelValue(kernelArguments(r.d, r.o.Arguments)))
 	for _, l := range r.manager.begin() {
 		r.line("%s", l)

@@ -23,13 +23,49 @@ func (r *renderer) scripts() {
 			key, value, _ := strings.Cut(pair, "=")
 			lines = append(lines, "export "+key+"="+quote(value))
 		}
+		lines = append(lines, beforeScript()...)
 		call := []string{quote(name)}
 		for _, arg := range ScriptArguments(r.d, rootDir, script) {
 			call = append(call, quote(arg))
 		}
-		r.run("The script "+oneLine(script[0])+".", []string{part}, nil, append(lines, strings.Join(call, " ")+
-			" || { code=$?; echo "+quote("postinstall "+script[0]+": exit status ")+"\"$code\" >&2; exit \"$code\"; }"))
+		lines = append(lines, strings.Join(call, " ")+
+			" || { code=$?; echo "+quote("postinstall "+script[0]+": exit status ")+"\"$code\" >&2; exit \"$code\"; }")
+		r.run("The script "+oneLine(script[0])+".", []string{part}, nil, append(lines, afterScript()...))
 	}
+}
+
+// keptFiles is where a step keeps what scripts wrote into files of /etc that builders
+// mount for the step alone.
+const keptFiles = "/.rootcast/etc"
+
+// eachMounted is the beginning of a loop over those files.
+const eachMounted = "for file in hosts hostname resolv.conf; do"
+
+// beforeScript has a script find what earlier ones wrote.
+func beforeScript() []string {
+	return []string{
+		"mkdir -p " + keptFiles,
+		eachMounted,
+		"  if [ -f " + keptFiles + "/$file ]; then cat " + keptFiles + "/$file >/etc/$file; fi",
+		"  cat /etc/$file >/tmp/rootcast-$file 2>/dev/null || true",
+		"done",
+	}
+}
+
+// afterScript keeps those files that a script has changed.
+func afterScript() []string {
+	return []string{
+		eachMounted,
+		`  if [ -f /etc/$file ] && [ "$(cat /etc/$file)" != "$(cat /tmp/rootcast-$file)" ]; then cp /etc/$file ` + keptFiles + "; fi",
+		"  rm -f /tmp/rootcast-$file",
+		"done",
+	}
+}
+
+// mountedFiles puts them in their places, which no step that runs something can.
+func (r *renderer) mountedFiles() {
+	r.line("\n# What scripts wrote into files that are mounted while they run.\nFROM root")
+	r.line("COPY --from=root %s/ /etc/\nRUN rm -rf /.rootcast", keptFiles)
 }
 
 // ScriptArguments are those that xCAT gives a postinstall script for the root in a

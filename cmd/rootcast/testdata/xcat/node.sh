@@ -11,6 +11,8 @@ osimage $IMG_NAME
 argument $5
 site $SITE
 FILE
+echo "192.0.2.1 master" >>"$root/etc/hosts"
+rm -f "$root/etc/hostname"
 rm -f "$root/sbin/init"
 cat >"$root/sbin/init" <<'FILE'
 #!/bin/sh
