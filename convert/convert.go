@@ -47,6 +47,9 @@ type Options struct {
 
 	Keep int  // versions of the rootimgdir that stay, the new one among them; 0: netboot.DefaultKeep
 	Wait bool // wait for another process that writes the rootimgdir
+	// Adopt keeps what others made in the rootimgdir, in netboot.AdoptedDir, instead of
+	// refusing to write beside it.
+	Adopt bool
 
 	Run     Runner // for InitrdDracut
 	TempDir string // for what InitrdDracut makes; "": the system's
@@ -90,7 +93,7 @@ func Convert(ctx context.Context, img *image.Image, o Options) (_ *netboot.Manif
 		return nil, fmt.Errorf("converting %s: %w", img.Name, err)
 	}
 	stage, err := netboot.Begin(ctx, o.Dir, netboot.Options{
-		Keep: o.Keep, Wait: o.Wait, Waiting: o.Report.step, Doing: "convert " + img.Name, Inputs: inputs,
+		Keep: o.Keep, Adopt: o.Adopt, Wait: o.Wait, Waiting: o.Report.step, Doing: "convert " + img.Name, Inputs: inputs,
 	})
 	if err != nil {
 		return nil, err

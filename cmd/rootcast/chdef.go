@@ -23,8 +23,8 @@ ATTRIBUTE= without a value unsets it. Comments of the file stay.
 type chdef struct {
 	e *env
 	objects
-	stanza, plus, minus, verbose bool
-	rename                       string
+	stanza, plus, minus, verbose, fill bool
+	rename, installdir                 string
 }
 
 func newChdefCommand(e *env) *cli.Command {
@@ -35,19 +35,22 @@ func newChdefCommand(e *env) *cli.Command {
 	flags.BoolVarP(&c.plus, "plus", "p", false, "add the values to the lists that there are")
 	flags.BoolVarP(&c.minus, "minus", "m", false, "take the values out of the lists that there are")
 	flags.BoolVarP(&c.stanza, "stanza", "z", false, "read stanzas from standard input")
+	flags.BoolVarP(&c.fill, "update", "u", false, "find lists, scripts and directories anew, as mkdef -u does")
+	flags.StringVar(&c.installdir, "installdir", defaultInstalldir, "with -u: xCAT's `INSTALLDIR`")
 	flags.BoolVarP(&c.verbose, "verbose", "V", false, "say which file each definition is in")
 	x := &xcatCommand{
 		name: "chdef", usage: "change osimage definitions, as xCAT does", arguments: "[-t osimage] [-o] NAME,... [OPTIONS] ATTRIBUTE=VALUE...",
 		description: chdefDescription, flags: flags, run: c.run,
 	}
 	x.refuse("where", "w", true, "chooses the nodes of a group; there are osimages alone, and lsdef -w lists those for which a condition holds")
-	x.refuse("update", "u", false, "is mkdef's here: make the definition anew by mkdef -f -u")
 	return x.command(e)
 }
 
 func (c *chdef) run(_ context.Context, args []string) error {
 	how := osimage.Assign
 	switch {
+	case c.fill && (c.plus || c.minus || c.rename != ""):
+		return usageErrorf("chdef: -u goes neither with -p and -m nor with -n")
 	case c.plus && c.minus:
 		return usageErrorf("chdef: -p adds and -m takes away; it is one or the other")
 	case c.plus:
@@ -76,6 +79,9 @@ func (c *chdef) run(_ context.Context, args []string) error {
 			d, err = &osimage.Definition{Name: s.Name}, nil
 			made = append(made, s.Name)
 		}
+		if err == nil && c.fill {
+			s, err = c.filled(into, d, s)
+		}
 		if err == nil {
 			err = assign(d, s, how)
 		}
@@ -97,6 +103,19 @@ func (c *chdef) run(_ context.Context, args []string) error {
 		}
 	}
 	return nil
+}
+
+// filled puts before what a stanza says what the profile implies, which it or the
+// definition names.
+func (c *chdef) filled(into osimage.Catalog, d *osimage.Definition, s osimage.Stanza) (osimage.Stanza, error) {
+	find := &mkdef{e: c.e, installdir: c.installdir}
+	target := osimage.Stanza{Name: s.Name, Assignments: append(assignmentsOf(d, []string{"osvers", "osarch", "profile", "provmethod"}), s.Assignments...)}
+	filled, err := find.filled(into, target)
+	if err != nil {
+		return s, fmt.Errorf("chdef -u %s: %w", s.Name, err)
+	}
+	s.Assignments = append(filled, s.Assignments...)
+	return s, nil
 }
 
 // renameTo gives the one object a new name.

@@ -42,7 +42,7 @@ func xcatTopics() []topic {
 			{"further discs of Debian go into the same tree", "they become disc2 and so on, and are added to pkgdir"},
 		}},
 		{"genimage", []difference{
-			{"makes a directory, rootimgdir/rootimg, which packimage and others change in place", "makes an OCI image, localhost/NAME and localhost/OSVER-ARCH-PROVMETHOD-PROFILE in the local store, that can be pushed and pulled; nothing changes it in place"},
+			{"makes a directory, rootimgdir/rootimg, which packimage and others change in place", "makes an OCI image, NAME and OSVER-ARCH-PROVMETHOD-PROFILE in the local store, that can be pushed and pulled; nothing changes it in place"},
 			{"the management node's own package manager installs into the directory", "mmdebstrap, dnf or zypper makes a base from pkgdir's repositories, or baseimage is taken; all else runs in a container of the image, so any machine makes any distribution"},
 			{"postinstall runs on the management node, as root, outside of the image", "it runs in a build container, with the root as $1, the other arguments and IMG_*; --postinstall-on-host runs it as xCAT does"},
 			{"signatures of packages are not checked", "they are, by gpgkeys and the distribution's keys, unless --nogpgcheck is given"},
@@ -60,7 +60,7 @@ func xcatTopics() []topic {
 			{"the newest kernel by the order of letters", "by the order of versions; kernelver or -k names another"},
 		}},
 		{"packimage", []difference{
-			{"unlinks what nodes boot from before it is made anew", "a new version takes the old one's place in one step; earlier ones stay for rollback"},
+			{"unlinks what nodes boot from before it is made anew", "a new version takes the old one's place in one step; earlier ones stay for rollback, and what xCAT made there in before-rootcast/"},
 			{"-m cpio, tar, squashfs; -c gzip, pigz, xz, ignored for squashfs", "erofs too; zstd, lz4, none and auto too, for file systems as well; gzip by default, whose name xCAT's nodeset finds"},
 			{"cpio and squashfs lose capabilities and other extended attributes", "every format carries them; a cpio root as a list that the node applies"},
 			{"an exlist's + brings back a file without its directories, and twice if it was not excluded", "its directories stay, and each file is there once"},

@@ -176,7 +176,7 @@ func (c *liteimg) options(d *osimage.Definition, state *nodeState) (convert.Opti
 		m.compress = string(pack.Gzip)
 	}
 	o, err := m.options(c.e, rootimgdirOf(d))
-	o.State, o.Keep, o.Wait = state.rules, c.keep, c.wait
+	o.State, o.Keep, o.Wait, o.Adopt = state.rules, c.keep, c.wait, true
 	return o, err
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -23,9 +24,9 @@ names, or -l, all that is set.
 type lsdef struct {
 	e *env
 	objects
-	long, short, stanza, compress, all, verbose bool
-	attributes                                  string
-	where                                       []string
+	long, short, stanza, compress, all, verbose, templates bool
+	attributes                                             string
+	where                                                  []string
 }
 
 func newLsdefCommand(e *env) *cli.Command {
@@ -39,6 +40,7 @@ func newLsdefCommand(e *env) *cli.Command {
 	flags.BoolVarP(&c.compress, "compress", "c", false, "with -i: the object's name before each attribute")
 	flags.BoolVarP(&c.stanza, "stanza", "z", false, "as a stanza file, which mkdef -z reads")
 	flags.StringArrayVarP(&c.where, "where", "w", nil, "objects for which `CONDITION` holds: ATTRIBUTE==VALUE, !=, =~ and !~ with a pattern; may be repeated")
+	flags.BoolVar(&c.templates, "template", false, "the templates that mkdef --template takes, rootcast's profiles, instead of objects")
 	flags.BoolVarP(&c.verbose, "verbose", "V", false, "where xCAT keeps each attribute")
 	x := &xcatCommand{
 		name: "lsdef", usage: "show osimage definitions, as xCAT does", arguments: "[-t osimage] [OPTIONS] [NAME,...]",
@@ -59,7 +61,7 @@ func (c *lsdef) run(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	list, failed := definitions(catalog(c.dir), names)
+	list, failed := c.objectsOf(names)
 	var shown []*osimage.Definition
 	for _, d := range list {
 		if holds(filters, d) {
@@ -74,6 +76,28 @@ func (c *lsdef) run(_ context.Context, args []string) error {
 		return nil
 	}
 	return errors.Join(osimage.WriteListing(c.e.stdout, listing, shown...), failed)
+}
+
+// objectsOf are the definitions, or the templates, of the names.
+func (c *lsdef) objectsOf(names []string) ([]*osimage.Definition, error) {
+	if !c.templates {
+		return definitions(catalog(c.dir), names)
+	}
+	all, err := templates()
+	if err != nil || len(names) == 0 {
+		return all, err
+	}
+	var list []*osimage.Definition
+	var failed []error
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(d *osimage.Definition) bool { return d.Name == name })
+		if i < 0 {
+			failed = append(failed, missing(name))
+			continue
+		}
+		list = append(list, all[i])
+	}
+	return list, errors.Join(failed...)
 }
 
 func holds(filters []osimage.Filter, d *osimage.Definition) bool {

@@ -22,6 +22,7 @@ name beside its definition. Without osvers or osarch it is this machine's.
 
    mkdef -t osimage -o compute osvers=debian12 osarch=x86_64 provmethod=netboot profile=compute pkglist=compute.pkglist
    mkdef compute -u profile=compute provmethod=netboot osvers=rocky9.4 osarch=aarch64
+   mkdef compute --template rocky9-compute osvers=rocky9.4 pkgdir=/install/rocky9.4/x86_64
    mkdef -t osimage -o big --template compute rootimgdir=/srv/boot/big
    lsdef -t osimage -z A | sed 's/^[^ ]\+:/B:/' | mkdef -z`
 
@@ -39,7 +40,7 @@ func newMkdefCommand(e *env) *cli.Command {
 	c.add(flags)
 	flags.BoolVarP(&c.stanza, "stanza", "z", false, "read stanzas from standard input")
 	flags.BoolVarP(&c.force, "force", "f", false, "replace definitions that there are")
-	flags.StringVar(&c.template, "template", "", "begin with what the osimage `NAME` has")
+	flags.StringVar(&c.template, "template", "", "begin with what `NAME` has, a template of lsdef --template or an osimage")
 	flags.BoolVarP(&c.fill, "update", "u", false, "fill in what profile=, provmethod=, osvers= and osarch= imply")
 	flags.StringVar(&c.installdir, "installdir", "/install", "with -u: xCAT's `INSTALLDIR`")
 	flags.BoolVar(&c.explain, "explain", false, "with -u: say which file is taken and why, and which were looked for")
@@ -69,7 +70,11 @@ func (c *mkdef) run(_ context.Context, args []string) error {
 	}
 	base := &osimage.Definition{}
 	if c.template != "" {
-		if base, err = load(into, c.template); err != nil {
+		found, err := c.fromTemplate(into, stanzas)
+		if err == nil && !found {
+			base, err = load(into, c.template)
+		}
+		if err != nil {
 			return err
 		}
 	}

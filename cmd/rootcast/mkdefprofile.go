@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -181,4 +182,60 @@ func (c *mkdef) copyRecipe(dir string, t osimage.Target, values map[string]strin
 		c.e.say("%d files of the profile are in %s", len(written)+len(kept), dir)
 	}
 	return nil
+}
+
+// templates are rootcast's profiles as osimages, DISTRIBUTION-PROFILE, without their
+// files, which mkdef copies, and what is the site's.
+func templates() ([]*osimage.Definition, error) {
+	names, err := fs.Glob(recipes.FS(), "*/*/osimage.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var list []*osimage.Definition
+	for _, name := range names {
+		text, err := fs.ReadFile(recipes.FS(), name)
+		if err != nil {
+			return nil, err
+		}
+		read, err := osimage.Parse("/"+name, text)
+		if err != nil {
+			return nil, err
+		}
+		d := read.Clone(strings.ReplaceAll(path.Dir(name), "/", "-"))
+		for _, a := range extensions() {
+			if err := d.Set(a.attribute, "", "/"); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// fromTemplate puts before what the stanzas say what a template has and implies; ok
+// tells whether there is one of that name.
+func (c *mkdef) fromTemplate(into osimage.Catalog, stanzas []osimage.Stanza) (ok bool, err error) {
+	all, err := templates()
+	if err != nil {
+		return false, err
+	}
+	i := slices.IndexFunc(all, func(d *osimage.Definition) bool { return d.Name == c.template })
+	if i < 0 {
+		return false, nil
+	}
+	for k, s := range stanzas {
+		stanzas[k].Assignments = append(assignmentsOf(all[i], all[i].Attributes()), s.Assignments...)
+	}
+	return true, c.fillIn(into, stanzas)
+}
+
+// assignmentsOf are those of some attributes that a definition sets.
+func assignmentsOf(d *osimage.Definition, names []string) []osimage.Assignment {
+	var list []osimage.Assignment
+	for _, name := range names {
+		if value := d.Get(name); value != "" {
+			list = append(list, osimage.Assignment{Attribute: name, Value: value})
+		}
+	}
+	return list
 }

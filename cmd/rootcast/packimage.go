@@ -163,6 +163,7 @@ func (e *env) packOptions(d *osimage.Definition, p packing) (convert.Options, er
 	if err != nil {
 		return o, err
 	}
+	o.Adopt = true // what xCAT or imgimport made there
 	if o.Keep, o.Wait = p.keep, p.wait; o.Keep < 1 {
 		return o, usageErrorf("--keep %d: at least 1, the new version", o.Keep)
 	}

@@ -18,14 +18,16 @@ type Options struct {
 	Wait    bool              // wait for another process that writes it, as long as the context lasts; false: ErrBusy
 	Waiting func(what string) // is told once what is waited for; nil: nobody is
 	Doing   string            // what others who find it locked are told of this process
+	Adopt   bool              // files that others made are kept in AdoptedDir; false: they are an error
 	Inputs  string            // stands for all that a new version is made of, for Unchanged; "": nothing does
 }
 
 // site is a rootimgdir that this process alone changes.
 type site struct {
-	dir  string
-	lock *os.File
-	made bool // dir was not there before
+	dir   string
+	lock  *os.File
+	made  bool // dir was not there before
+	adopt bool // see Options
 }
 
 // version is the directory of a version.
@@ -35,6 +37,9 @@ func (s *site) version(id string) string { return filepath.Join(s.dir, versionsD
 // current changes, and names that it drops dangle from then on: so one rename
 // decides about all of them.
 func (s *site) link(id string, names []string) error {
+	if err := s.adoptFiles(names); err != nil {
+		return err
+	}
 	for _, name := range names {
 		if err := replaceLink(filepath.Join(s.dir, name), filepath.Join(currentLink, name)); err != nil {
 			return err
@@ -71,15 +76,21 @@ func (s *site) own(names ...string) error {
 	for _, name := range names {
 		path := filepath.Join(s.dir, name)
 		target, err := os.Readlink(path)
-		ours := target == filepath.Join(currentLink, name) || name == currentLink && filepath.Dir(target) == versionsDir
+		ours := target == filepath.Join(currentLink, name) || name == currentLink && (filepath.Dir(target) == versionsDir || target == AdoptedDir)
 		switch {
 		case errors.Is(err, unix.ENOTDIR):
 			return fmt.Errorf("the rootimgdir %s is a file, not a directory", s.dir)
+		case s.adopt && isRegular(path):
 		case err == nil && !ours || err != nil && !os.IsNotExist(err):
 			return fmt.Errorf("%s is there and was not made by rootcast; move it away or choose another directory", path)
 		}
 	}
 	return nil
+}
+
+func isRegular(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // prune removes the versions beyond the keep that were current last. One that

@@ -42,7 +42,7 @@ func Begin(ctx context.Context, dir string, o Options) (_ *Stage, err error) {
 	if o.Keep == 0 {
 		o.Keep = DefaultKeep
 	}
-	s := &Stage{site: site{dir: dir}, keep: o.Keep, inputs: o.Inputs}
+	s := &Stage{site: site{dir: dir, adopt: o.Adopt}, keep: o.Keep, inputs: o.Inputs}
 	if err := s.own(currentLink, ManifestName, KernelName, RamdiskName); err != nil {
 		return nil, err
 	}
