@@ -32,6 +32,9 @@ func TestDebianArchive(t *testing.T) {
 		skip(err)
 	}
 	uri := mirror()
+	if uri == "" {
+		skip("the apt of this machine has no mirror of Debian")
+	}
 	for release, suite := range map[string]string{"debian12": "bookworm", "debian13": "trixie"} {
 		for osarch, architecture := range map[string]string{"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el"} {
 			t.Run(release+"/"+osarch, func(t *testing.T) {
@@ -57,7 +60,7 @@ func TestDebianArchive(t *testing.T) {
 	}
 }
 
-// mirror is this machine's, if it is Debian's.
+// mirror is this machine's, "" if its apt has none of Debian.
 func mirror() string {
 	sources, err := apt.ReadSources(os.DirFS("/"))
 	if err == nil {
@@ -67,7 +70,7 @@ func mirror() string {
 			}
 		}
 	}
-	return "http://deb.debian.org/debian"
+	return ""
 }
 
 // index is what apt knows with a state of its own.
