@@ -38,8 +38,9 @@ func newApp(e *env) *cli.App {
 		DisableSliceFlagSeparator: true, // console=ttyS0,115200 is one value
 		ExitErrHandler:            func(*cli.Context, error) {},
 		OnUsageError:              onUsageError,
-		Flags:                     append(e.globalFlags(), &cli.BoolFlag{Name: "version", Usage: "print the version and exit", DisableDefaultText: true}),
-		Commands:                  commands(e),
+		// The library adds its own help flag only beside its own help command.
+		Flags:    append(e.globalFlags(), &cli.BoolFlag{Name: "version", Usage: "print the version and exit", DisableDefaultText: true}, cli.HelpFlag),
+		Commands: commands(e),
 		Action: func(c *cli.Context) error {
 			if c.Bool("version") {
 				_, err := fmt.Fprintln(e.stdout, "rootcast "+version)
