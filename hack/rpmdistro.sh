@@ -142,10 +142,26 @@ build() {
     xargs -P "$(nproc)" -I{} bash -c 'rpmbuild_one "$1"' rpmbuild_one {}
 }
 
+# sign signs what is not signed yet. An agent that is there before keeps several gpg
+# from starting one each; should it be refused all the same, the rest is signed in turn.
 sign() {
-  find "$tmp/rpms" -name '*.rpm' ! -name 'rootcast-unsigned-*' -print0 |
-    xargs -0 -P "$(nproc)" -n 40 rpmsign --addsign --define '_gpg_name rootcast test' --define '__gpg /usr/bin/gpg' \
-      --define "_gpg_path $GNUPGHOME"
+  local left jobs
+  gpgconf --launch gpg-agent
+  for jobs in "$(nproc)" 1 1; do
+    mapfile -t left < <(unsigned)
+    [ "${#left[@]}" -gt 0 ] || return 0
+    printf '%s\0' "${left[@]}" | xargs -0 -P "$jobs" -n 40 rpmsign --addsign --define '_gpg_name rootcast test' \
+      --define '__gpg /usr/bin/gpg' --define "_gpg_path $GNUPGHOME" || echo "signing $jobs at a time failed"
+  done
+  mapfile -t left < <(unsigned)
+  [ "${#left[@]}" = 0 ]
+}
+
+# unsigned lists the packages that have no signature and are to have one.
+unsigned() {
+  find "$tmp/rpms" -name '*.rpm' ! -name 'rootcast-unsigned-*' >"$tmp/tosign"
+  xargs -d '\n' -a "$tmp/tosign" rpm -qp --nosignature --queryformat '%{RSAHEADER:pgpsig}\t' | tr '\t' '\n' |
+    paste "$tmp/tosign" - | sed -n 's/\t(none)$//p'
 }
 
 # arrange puts the packages where they belong.
