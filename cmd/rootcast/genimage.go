@@ -283,12 +283,10 @@ func (c *genimage) commandLine(d *osimage.Definition) string {
 // doubleQuote quotes as xCAT does, unless a shell would see more in the value.
 func doubleQuote(value string) string {
 	if strings.ContainsAny(value, "\"$`\\!") {
-		return singleQuote(value)
+		return render.Quote(value)
 	}
 	return `"` + value + `"`
 }
-
-func singleQuote(value string) string { return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'" }
 
 // shellWord quotes a value where it has to be.
 func shellWord(value string) string {
@@ -296,7 +294,7 @@ func shellWord(value string) string {
 		return r < 0x80 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-,:=+@%", r))
 	}
 	if strings.ContainsFunc(value, func(r rune) bool { return !plain(r) }) {
-		return singleQuote(value)
+		return render.Quote(value)
 	}
 	return value
 }

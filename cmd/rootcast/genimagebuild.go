@@ -172,16 +172,12 @@ type osimageBuild struct {
 
 // buildOsimage makes the image of a definition, with its base where it names none.
 func (e *env) buildOsimage(ctx context.Context, store *build.Store, d *osimage.Definition, o osimageBuild) (build.Result, error) {
-	began := o.options
-	began.Base = "scratch"
-	if _, err := render.Render(d, began); err != nil { // before the base takes its minutes
-		return build.Result{}, err
-	}
-	var err error
-	if o.options.Base, err = e.baseOf(ctx, store, d, o.options.Unchecked); err != nil {
-		return build.Result{}, err
-	}
+	o.options.Base = "scratch" // the argument BASE names it below
 	r, err := render.Render(d, o.options)
+	if err != nil { // before the base takes its minutes
+		return build.Result{}, err
+	}
+	base, err := e.baseOf(ctx, store, d, o.options.Unchecked)
 	if err != nil {
 		return build.Result{}, err
 	}
@@ -201,11 +197,12 @@ func (e *env) buildOsimage(ctx context.Context, store *build.Store, d *osimage.D
 	if err != nil {
 		return build.Result{}, err
 	}
+	args["BASE"] = base
 	heard := &buildEcho{w: e.reportWriter()}
 	recipe := build.Recipe{
 		Context: dir, Platforms: []string{platform}, NoHostname: true, Labels: o.labels, Volumes: append(o.volumes, r.Volumes...), NoCache: o.noCache, Tags: o.tags,
 		Args: args, Output: heard, TempDir: tempDir(),
-		Registry: build.Registry{AuthFile: authFileFromEnv(), RegistriesConf: registriesConf()},
+		Registry: defaultRegistry(),
 	}
 	if d.Get("baseimage") != "" && !strings.HasPrefix(d.Get("baseimage"), "localhost/") {
 		recipe.Pull = "newer"

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/urfave/cli/v2"
 
-	"github.com/rootcast/rootcast/build"
 	"github.com/rootcast/rootcast/build/osimage"
 	"github.com/rootcast/rootcast/convert"
 	"github.com/rootcast/rootcast/convert/netboot"
@@ -195,7 +194,7 @@ func (c *liteimg) make(ctx context.Context, d *osimage.Definition, name string, 
 	if err := c.e.imageArguments(ctx, d, name, &o); err != nil {
 		return err
 	}
-	m, err := c.e.convert(ctx, name, build.Registry{AuthFile: authFileFromEnv(), RegistriesConf: registriesConf()}, wish{platform: platform}, o)
+	m, err := c.e.convert(ctx, name, defaultRegistry(), wish{platform: platform}, o)
 	if err != nil {
 		return err
 	}

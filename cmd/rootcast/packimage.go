@@ -120,17 +120,12 @@ func (e *env) pack(ctx context.Context, d *osimage.Definition, p packing) error 
 	if err := e.printLine(fmt.Sprintf("Packing contents of %s\narchive method:%s\ncompress method:%s", name, o.Method, codec)); err != nil {
 		return err
 	}
-	registry := registryFlags{}
-	reg, err := registry.registry()
-	if err != nil {
-		return err
-	}
 	platform, err := osimage.Platform(d.Get("osarch"))
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	m, err := e.convert(ctx, name, reg, wish{platform: platform}, o)
+	m, err := e.convert(ctx, name, defaultRegistry(), wish{platform: platform}, o)
 	if err != nil {
 		return err
 	}
@@ -242,12 +237,7 @@ func (e *env) imageToPack(ctx context.Context, d *osimage.Definition, p packing)
 	case p.noSync:
 		return name, e.printLine("Bypass of syncfiles requested, will not sync files to root image directory.")
 	}
-	registry := registryFlags{}
-	reg, err := registry.registry()
-	if err != nil {
-		return "", err
-	}
-	if name, err = e.fetch(ctx, name, reg, ""); err != nil {
+	if name, err = e.fetch(ctx, name, defaultRegistry(), ""); err != nil {
 		return "", err
 	}
 	return e.withSynclists(ctx, d, name)

@@ -62,6 +62,11 @@ func (f *registryFlags) registry() (build.Registry, error) {
 	return r, nil
 }
 
+// defaultRegistry is what a command without these flags speaks to registries with.
+func defaultRegistry() build.Registry {
+	return build.Registry{AuthFile: authFileFromEnv(), RegistriesConf: registriesConf()}
+}
+
 // retries is --retry as the library takes it, for which zero is the default.
 func (f *registryFlags) retries() int {
 	if f.retry == 0 {

@@ -296,7 +296,7 @@ func (a *apt) prepare(others bool) []string {
 func indexLines(dir, at string) []string {
 	return []string{
 		"mkdir -p " + at,
-		"for deb in " + quote(dir) + "/*.deb; do",
+		"for deb in " + Quote(dir) + "/*.deb; do",
 		`  ln -s "$deb" ` + at,
 		`  dpkg-deb -f "$deb"`,
 		`  printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "${deb##*/}" "$(stat -c %s "$deb")" "$(sha256sum "$deb" | cut -d ' ' -f 1)"`,
@@ -330,7 +330,7 @@ func (a *apt) remove(names []string) []string {
 func quoted(names []string) string {
 	list := make([]string, len(names))
 	for i, n := range names {
-		list[i] = quote(n)
+		list[i] = Quote(n)
 	}
 	return strings.Join(list, " ")
 }

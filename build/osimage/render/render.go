@@ -192,7 +192,7 @@ func (r *renderer) header() {
 	r.line("#")
 	r.line("#    rootcast build -t %s \\", strings.ToLower(r.d.Name))
 	for _, v := range r.out.Volumes {
-		r.line("#        --volume %s \\", quote(v))
+		r.line("#        --volume %s \\", Quote(v))
 	}
 	r.line("#        --platform %s .", platformOf(r.d))
 	r.line("\nARG BASE=%s\nFROM ${BASE} AS root\n", r.o.Base)
@@ -266,7 +266,7 @@ func (r *renderer) exports(env []string) []string {
 	var lines []string
 	for _, pair := range append(r.d.Items("environvar"), env...) {
 		name, value, _ := strings.Cut(pair, "=")
-		lines = append(lines, "export "+name+"="+quote(value))
+		lines = append(lines, "export "+name+"="+Quote(value))
 	}
 	return lines
 }
@@ -410,15 +410,15 @@ func (r *renderer) settings() {
 			return
 		}
 		file := "/usr/share/zoneinfo/" + zone
-		lines = append(lines, "test -e "+quote(file)+" || { echo "+quote("the image has no time zone "+zone+"; tzdata brings them")+" >&2; exit 1; }",
-			"ln -sf "+quote(".."+file)+" /etc/localtime")
+		lines = append(lines, "test -e "+Quote(file)+" || { echo "+Quote("the image has no time zone "+zone+"; tzdata brings them")+" >&2; exit 1; }",
+			"ln -sf "+Quote(".."+file)+" /etc/localtime")
 	}
 	if r.d.Get("provmethod") == "statelite" {
 		mode := r.d.Get("permission")
 		if mode == "" {
 			mode = "755"
 		}
-		lines = append(lines, "install -d -m "+quote(mode)+" /.statelite")
+		lines = append(lines, "install -d -m "+Quote(mode)+" /.statelite")
 	}
 	if lines != nil {
 		r.run("Settings.", nil, nil, lines)
@@ -447,8 +447,8 @@ func isPort(name string) bool {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// quote is a word that a shell takes as it is.
-func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
+// Quote is a word as a shell takes it without looking into it.
+func Quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
 // words are quoted words, one a line below a command.
 func words(command string, names []string) []string {
@@ -458,7 +458,7 @@ func words(command string, names []string) []string {
 		if i == len(names)-1 {
 			end = ""
 		}
-		lines = append(lines, "  "+quote(name)+end)
+		lines = append(lines, "  "+Quote(name)+end)
 	}
 	return lines
 }

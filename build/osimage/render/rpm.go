@@ -146,7 +146,7 @@ func (r *renderer) indexed() []string {
 	var lines []string
 	for i, x := range r.out.Indexes {
 		at := fmt.Sprintf("%s/%d", indexes, i+1)
-		lines = append(lines, "mkdir -p "+at, "ln -s "+quote(x.Dir)+"/* "+mountedAt+strings.TrimPrefix(x.Name, contextDir)+"/repodata "+at)
+		lines = append(lines, "mkdir -p "+at, "ln -s "+Quote(x.Dir)+"/* "+mountedAt+strings.TrimPrefix(x.Name, contextDir)+"/repodata "+at)
 	}
 	return lines
 }
@@ -204,7 +204,7 @@ func (m *dnf) prepare(others bool) []string {
 	c := "dnf -y --setopt=install_weak_deps=0 --setopt=skip_if_unavailable=0 --setopt=keepcache=1"
 	var dirs []string
 	if m.hasPart(pkgPart) {
-		c += " --releasever=" + quote(m.distribution.Version)
+		c += " --releasever=" + Quote(m.distribution.Version)
 		dirs = append(dirs, mountedAt+"/"+pkgPart)
 	} else {
 		dirs = append(dirs, "/etc/yum.repos.d")

@@ -16,20 +16,20 @@ func (r *renderer) scripts() {
 		name := r.file(part+"/"+filepath.Base(script[0]), script[0], 0o755)
 		lines := append(r.exports(nil), "kernel=$(ls /lib/modules 2>/dev/null | sort -V | tail -n 1)")
 		if v := r.d.Get("kernelver"); v != "" {
-			lines[len(lines)-1] = "kernel=" + quote(v)
+			lines[len(lines)-1] = "kernel=" + Quote(v)
 		}
 		lines = append(lines, "export IMG_KERNELVERSION=\"$kernel\"")
 		for _, pair := range ScriptEnvironment(r.d.Public(), rootDir) {
 			key, value, _ := strings.Cut(pair, "=")
-			lines = append(lines, "export "+key+"="+quote(value))
+			lines = append(lines, "export "+key+"="+Quote(value))
 		}
 		lines = append(lines, beforeScript()...)
-		call := []string{quote(name)}
+		call := []string{Quote(name)}
 		for _, arg := range ScriptArguments(r.d, rootDir, script) {
-			call = append(call, quote(arg))
+			call = append(call, Quote(arg))
 		}
 		lines = append(lines, strings.Join(call, " ")+
-			" || { code=$?; echo "+quote("postinstall "+script[0]+": exit status ")+"\"$code\" >&2; exit \"$code\"; }")
+			" || { code=$?; echo "+Quote("postinstall "+script[0]+": exit status ")+"\"$code\" >&2; exit \"$code\"; }")
 		r.run("The script "+oneLine(script[0])+".", []string{part}, nil, append(lines, afterScript()...))
 	}
 }
