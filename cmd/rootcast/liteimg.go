@@ -166,11 +166,8 @@ func (c *liteimg) check(d *osimage.Definition) error {
 
 // options says how the image is converted.
 func (c *liteimg) options(d *osimage.Definition, state *nodeState) (convert.Options, error) {
-	m := makeFlags{
-		boot: netboot.BootNetroot, method: either(c.method, string(pack.CPIO)), compress: either(c.compress, string(convert.Auto)),
-		kernel: d.Get("kernelver"), append: state.arguments,
-		exlists: *cli.NewStringSlice(d.Items("exlist")...), cache: cacheFlags{size: "10GiB"}, first: firstStageFlags{initrd: convert.InitrdBuiltin},
-	}
+	m := definitionFlags(d)
+	m.method, m.compress, m.append = either(c.method, string(pack.CPIO)), either(c.compress, string(convert.Auto)), state.arguments
 	if d.Get("rootfstype") == "ramdisk" {
 		m.compress = string(pack.Gzip)
 	}

@@ -138,22 +138,8 @@ func (e *env) packOptions(d *osimage.Definition, p packing) (convert.Options, er
 	if p.compress == "pigz" {
 		p.compress = "gzip"
 	}
-	m := makeFlags{boot: "netroot", method: p.method, compress: p.compress, level: p.level, kernel: d.Get("kernelver")}
-	m.cache.size = "10GiB"
-	m.first.initrd = convert.InitrdBuiltin
-	for _, list := range d.Items("exlist") {
-		if err := m.exlists.Set(list); err != nil {
-			return convert.Options{}, err
-		}
-	}
-	for _, driver := range d.Items("netdrivers") {
-		if driver == "allupdate" || driver == "updateonly" { // those of driverupdatesrc, which are in the image
-			continue
-		}
-		if err := m.first.add.Set(strings.TrimSuffix(driver, ".ko")); err != nil {
-			return convert.Options{}, err
-		}
-	}
+	m := definitionFlags(d)
+	m.method, m.compress, m.level = p.method, p.compress, p.level
 	o, err := m.options(e, p.rootimgdir)
 	if err != nil {
 		return o, err
@@ -166,6 +152,20 @@ func (e *env) packOptions(d *osimage.Definition, p packing) (convert.Options, er
 		o.Explain = e.sayExcluded
 	}
 	return o, nil
+}
+
+// definitionFlags are what a definition says of how its rootimgdir is made.
+func definitionFlags(d *osimage.Definition) makeFlags {
+	var drivers []string
+	for _, driver := range d.Items("netdrivers") {
+		if driver != "allupdate" && driver != "updateonly" { // those of driverupdatesrc, which are in the image
+			drivers = append(drivers, strings.TrimSuffix(driver, ".ko"))
+		}
+	}
+	return makeFlags{
+		boot: netboot.BootNetroot, kernel: d.Get("kernelver"), exlists: *cli.NewStringSlice(d.Items("exlist")...), cache: cacheFlags{size: "10GiB"},
+		first: firstStageFlags{initrd: convert.InitrdBuiltin, add: *cli.NewStringSlice(drivers...)},
+	}
 }
 
 // imageArguments appends the kernel arguments of the definition that the image does
