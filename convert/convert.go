@@ -146,14 +146,17 @@ func index(ctx context.Context, l *image.Layer, store *cache.Store) (*rootfs.Ind
 	if files, ok := l.Tar.(rootfs.FileReader); ok {
 		layer.Files = files
 	}
+	if store == nil || l.Key == "" {
+		return rootfs.IndexTar(ctx, layer)
+	}
 	key := cache.Key(sha256.Sum256([]byte(rootfs.IndexVersion + l.Key)))
-	if data, ok := store.Get(cache.Indexes, key, nil); ok && l.Key != "" {
+	if data, ok := store.Get(cache.Indexes, key, nil); ok {
 		if x, err := rootfs.DecodeIndex(layer, data); err == nil {
 			return x, nil
 		}
 	}
 	x, err := rootfs.IndexTar(ctx, layer)
-	if err == nil && l.Key != "" {
+	if err == nil {
 		store.Put(cache.Indexes, key, x.Encode())
 	}
 	return x, err
