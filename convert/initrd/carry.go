@@ -83,7 +83,7 @@ func (b *builder) content(name string, buf []byte) (*rootfs.Inode, []byte, error
 		return nil, buf, err
 	}
 	buf = slices.Grow(buf[:0], int(found.Size))[:found.Size]
-	if err := found.ReadFull(buf); err != nil {
+	if err := found.ReadRange(buf, 0); err != nil {
 		return nil, buf, fmt.Errorf("reading /%s: %w", name, err)
 	}
 	return found, buf, nil

@@ -256,7 +256,7 @@ func checkModules(t *testing.T, image, tree *rootfs.Tree, k kernel.Kernel) {
 			}
 		}
 		packed := make([]byte, in.Size)
-		if err := in.ReadFull(packed); err != nil {
+		if err := in.ReadRange(packed, 0); err != nil {
 			t.Fatal(err)
 		}
 		cmd := exec.Command("zstd", "-dc")

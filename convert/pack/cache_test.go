@@ -57,25 +57,29 @@ func TestCache(t *testing.T) {
 				tree, least = few, 3
 			}
 			want, plain := pax(t, tree, pack.Options{Codec: codec, Level: level(codec)})
-			again := func(name string, jobs, reused int) {
+			again := func(name string, jobs, least, most int) {
 				t.Helper()
 				got, info := pax(t, tree, pack.Options{Codec: codec, Level: level(codec), Jobs: jobs, Cache: openCache(t, dir)})
 				if !bytes.Equal(got, want) {
 					t.Errorf("%s: other bytes", name)
 				}
-				if info.Reused != reused {
-					t.Errorf("%s: %d segments of %d come from the cache, want %d", name, info.Reused, len(info.Segments), reused)
+				if info.Reused < least || info.Reused > most {
+					t.Errorf("%s: %d segments of %d come from the cache, want %d to %d", name, info.Reused, len(info.Segments), least, most)
 				}
 			}
 			n := len(plain.Segments)
 			if n < least {
 				t.Fatalf("%d segments show nothing", n)
 			}
-			again("cold", 1, 0)
-			again("warm", 1, n)
-			again("warm, two jobs", 2, n)
+			again("cold", 1, 0, 0)
+			again("warm", 1, n, n)
+			again("warm, two jobs", 2, n, n)
 			files := entries(t, dir)
-			if len(files) != n {
+			pieces := 0 // that the large file's segment has more than one of
+			if codec == pack.Zstd {
+				pieces = 2
+			}
+			if len(files) != n+pieces {
 				t.Fatalf("%d entries for %d segments", len(files), n)
 			}
 			for i, name := range files {
@@ -85,8 +89,8 @@ func TestCache(t *testing.T) {
 					}
 				}
 			}
-			again("half deleted", 2, n/2)
-			again("healed", 2, n)
+			again("half deleted", 2, n/2-pieces, n/2+pieces)
+			again("healed", 2, n, n)
 			for _, name := range files {
 				b, err := os.ReadFile(name)
 				if err != nil {
@@ -97,8 +101,8 @@ func TestCache(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			again("damaged", 2, 0)
-			again("healed again", 1, n)
+			again("damaged", 2, 0, 0)
+			again("healed again", 1, n, n)
 		})
 	}
 }

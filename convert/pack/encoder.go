@@ -3,6 +3,7 @@ package pack
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -22,17 +23,23 @@ type encoder interface {
 	// stream compresses to w what is too large for memory, on so many threads,
 	// which change nothing in the result. Close ends the frame or member.
 	stream(ctx context.Context, w io.Writer, threads int) (io.WriteCloser, error)
+	// piece returns a piece of a frame: pieces, each packed by itself, are one frame
+	// behind each other. Only an encoder of a codec with pieces is asked for it.
+	piece(dst, plain []byte, first, last bool) ([]byte, error)
 	free() // gives back what the garbage collector does not know of
 }
 
-// onHeap is of encoders that the garbage collector looks after.
+// onHeap is of encoders that the garbage collector looks after, and that make no pieces.
 type onHeap struct{}
 
 func (onHeap) free() {}
 
+func (onHeap) piece(_, _ []byte, _, _ bool) ([]byte, error) { return nil, errors.ErrUnsupported }
+
 // codec is a codec that is ready for use.
 type codec struct {
 	identity string // its name with the library or program whose bytes it makes
+	pieces   bool   // its encoders make them
 	encoder  func() (encoder, error)
 }
 
@@ -50,30 +57,33 @@ const zstdRules = ", finder 1"
 func (c Codec) open(ctx context.Context, o Options) (codec, error) {
 	switch c {
 	case Zstd:
-		return codec{"zstd: libzstd " + zstdVersion + zstdRules, func() (encoder, error) { return newZstdEncoder(o.Level) }}, nil
+		return codec{"zstd: libzstd " + zstdVersion + zstdRules, o.Level == fastLevel, func() (encoder, error) { return newZstdEncoder(o.Level) }}, nil
 	case Gzip:
-		return codec{"gzip: klauspost/compress " + gzipVersion, func() (encoder, error) { return gzipEncoder{level: o.Level}, nil }}, nil
+		return codec{"gzip: klauspost/compress " + gzipVersion, false, func() (encoder, error) { return gzipEncoder{level: o.Level}, nil }}, nil
 	case XZ:
 		return openXZ(ctx, o.Level)
 	case LZ4:
 		legacy := o.Method == CPIO || o.Method == ""
-		return codec{fmt.Sprintf("lz4: pierrec/lz4 %s, legacy %t", lz4Version, legacy), func() (encoder, error) { return lz4Encoder{level: o.Level, legacy: legacy}, nil }}, nil
+		return codec{fmt.Sprintf("lz4: pierrec/lz4 %s, legacy %t", lz4Version, legacy), false, func() (encoder, error) { return lz4Encoder{level: o.Level, legacy: legacy}, nil }}, nil
 	default:
-		return codec{string(c), func() (encoder, error) { return noEncoder{}, nil }}, nil
+		return codec{string(c), false, func() (encoder, error) { return noEncoder{}, nil }}, nil
 	}
 }
+
+// fastLevel is the level, and the default, at which the search for matches is our own.
+const fastLevel = 3
 
 type zstdEncoder struct {
 	encoders map[kind]*libzstd.Encoder // of whole segments
 	large    *libzstd.Encoder
 }
 
-// Level 3 is the default, and by it most of the time of a conversion is spent: the
-// segments that fit into memory are compressed with a search for matches of our
-// own, but for kernel modules, which libzstd compresses by level 2 in a fifth less
-// time for 1 % more size. A stream takes libzstd's level 3, with tables that stay
-// in a core's cache and no search for the best ends of blocks: a fifth less time
-// for 2 % more size.
+// newZstdEncoder: level 3 is the default, and by it most of the time of a conversion
+// is spent. Segments are compressed with a search for matches of our own, but for
+// kernel modules, which libzstd compresses by level 2 in a fifth less time for 1 %
+// more size. The stream of a file that cannot be read in pieces takes libzstd's
+// level 3, with tables that stay in a core's cache and no search for the best ends
+// of blocks: a fifth less time for 2 % more size.
 func newZstdEncoder(level int) (_ encoder, err error) {
 	z := &zstdEncoder{encoders: map[kind]*libzstd.Encoder{}}
 	defer func() {
@@ -81,14 +91,14 @@ func newZstdEncoder(level int) (_ encoder, err error) {
 			z.free()
 		}
 	}()
-	if level != 3 {
+	if level != fastLevel {
 		if z.large, err = libzstd.New(libzstd.Level(level)); err != nil {
 			return nil, err
 		}
 		z.encoders[anything], z.encoders[kernelModules] = z.large, z.large
 		return z, nil
 	}
-	if z.large, err = libzstd.New(libzstd.Level(3), libzstd.HashLog(17), libzstd.ChainLog(14), libzstd.BlockSplitter(1)); err != nil {
+	if z.large, err = libzstd.New(libzstd.Level(fastLevel), libzstd.HashLog(17), libzstd.ChainLog(14), libzstd.BlockSplitter(1)); err != nil {
 		return nil, err
 	}
 	if z.encoders[anything], err = libzstd.NewFast(); err != nil {
@@ -102,6 +112,10 @@ func newZstdEncoder(level int) (_ encoder, err error) {
 
 func (z *zstdEncoder) encode(_ context.Context, dst, plain []byte, k kind) ([]byte, error) {
 	return z.encoders[k].Encode(dst, plain)
+}
+
+func (z *zstdEncoder) piece(dst, plain []byte, first, last bool) ([]byte, error) {
+	return z.encoders[anything].EncodePiece(dst, plain, first, last)
 }
 
 func (z *zstdEncoder) free() {

@@ -10,7 +10,7 @@ import (
 )
 
 // keyVersion changes with the rules by which segments are written.
-const keyVersion = "rootcast segment 1"
+const keyVersion = "rootcast segment 2"
 
 // key names the segment by everything that is in it, without reading any file;
 // false where the content of one of its files has no identity.
@@ -20,6 +20,8 @@ func (s *segment) key(p *packer) (cache.Key, bool, error) {
 	h.text(p.codec.identity)
 	h.number(int64(p.o.Level))
 	h.number(boolNumber(s.last))
+	h.number(s.from)
+	h.number(s.size)
 	h.bytes(p.format.appendTrailer(nil)) // it stands for the format
 	var head []byte
 	for i := range s.items {

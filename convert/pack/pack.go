@@ -66,7 +66,7 @@ func Archive(ctx context.Context, w io.Writer, t *rootfs.Tree, o Options) (Info,
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
 	}
-	segments, err := plan(t, f)
+	segments, err := plan(t, f, codec.pieces)
 	if err != nil {
 		return Info{}, err
 	}

@@ -191,6 +191,7 @@ func TestCPIO(t *testing.T) {
 		"odd":   rootfstest.Tree(t, odd),
 		"many":  rootfstest.Tree(t, manyLayer(300, 24<<20)),
 		"large": rootfstest.Tree(t, odd+"\nfile large 0644 size=34000000\nfile later 0644 size=2000000"),
+		"end":   rootfstest.Tree(t, odd+"\nfile zlarge 0644 size=25165825"), // large, and the last
 	}
 	for name, tree := range trees {
 		want := list(t, tree)

@@ -143,18 +143,25 @@ func (p *packer) write(ctx context.Context, out *output) (Info, error) {
 	for _, s := range p.segments {
 		total += s.size
 	}
+	whole, reused := Segment{}, true // of the segment whose pieces come
 	for _, s := range p.segments {
 		size, err := p.writeSegment(ctx, out, s)
 		if err != nil {
 			return info, err
 		}
 		p.ahead.Release(p.weight(s))
-		info.Segments = append(info.Segments, Segment{Offset: info.Size, Size: size, Unpacked: s.size})
+		whole.Size += size
+		whole.Unpacked += s.size
+		reused = reused && s.reused
 		info.Size += size
 		info.Unpacked += s.size
-		info.Entries += len(s.items)
-		if s.reused {
-			info.Reused++
+		if s.ends() {
+			info.Segments = append(info.Segments, whole)
+			info.Entries += len(s.items)
+			if reused {
+				info.Reused++
+			}
+			whole, reused = Segment{Offset: info.Size}, true
 		}
 		if p.o.Progress != nil {
 			p.o.Progress(info.Unpacked, total)

@@ -15,25 +15,45 @@ const (
 	maxSegment  = 12 << 20
 )
 
-// plan lays out the whole archive.
-func plan(t *rootfs.Tree, f format) ([]*segment, error) {
+// plan lays out the whole archive. Where pieces is set, a segment of one large file
+// comes as several.
+func plan(t *rootfs.Tree, f format, pieces bool) ([]*segment, error) {
 	items, err := list(t, f)
 	if err != nil {
 		return nil, err
 	}
 	parts := cut(items)
-	segments := make([]*segment, len(parts))
+	segments := make([]*segment, 0, len(parts))
 	for i, part := range parts {
 		s := &segment{items: part, last: i == len(parts)-1}
 		for j := range part {
-			s.size += part[j].length
+			s.whole += part[j].length
 		}
 		if s.last {
-			s.size += int64(len(f.appendTrailer(nil)))
+			s.whole += int64(len(f.appendTrailer(nil)))
 		}
-		segments[i] = s
+		s.size = s.whole
+		if pieces && len(part) == 1 && part[0].inode.HasRanges() {
+			segments = append(segments, s.pieces()...)
+		} else {
+			segments = append(segments, s)
+		}
 	}
 	return segments, nil
+}
+
+// pieces cuts a segment into pieces of equal size, the first not smaller than
+// another, none larger than maxSegment.
+func (s *segment) pieces() []*segment {
+	count := (s.whole + maxSegment - 1) / maxSegment
+	size := (s.whole + count - 1) / count
+	var pieces []*segment
+	for from := int64(0); from < s.whole; from += size {
+		piece := *s
+		piece.from, piece.size = from, min(size, s.whole-from)
+		pieces = append(pieces, &piece)
+	}
+	return pieces
 }
 
 // list returns every entry in the tree's order.

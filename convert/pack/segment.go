@@ -13,6 +13,8 @@ import (
 const (
 	blockSize = 256 << 10 // of what codecs are given of large files
 	chunkSize = 1 << 20   // of what they make of them
+	// readAtOnce is what is read of a piece of a large file before a look whether anybody waits for it.
+	readAtOnce = 4 << 20
 	// queued is how many chunks a large segment may hold before its turn to be
 	// written comes: with chunkSize it bounds the memory of one huge file.
 	queued = 8
@@ -23,11 +25,14 @@ const (
 	maxThreads = 4
 )
 
-// segment is one worker's task and the way its bytes come back.
+// segment is one worker's task and the way its bytes come back. That of one large
+// file may be a piece of a segment: some of its bytes.
 type segment struct {
 	items  []item
 	last   bool
-	size   int64       // bytes of the archive
+	whole  int64       // bytes of the archive that the segment has
+	from   int64       // where in them the task begins ...
+	size   int64       // ... and how many they are: all, but of a piece
 	reused bool        // it came from the cache; known once out is closed
 	out    chan []byte // of packed bytes; closed when all is made
 }
@@ -39,6 +44,12 @@ const (
 	anything kind = iota
 	kernelModules
 )
+
+// isPiece tells whether the task is not all of the segment.
+func (s *segment) isPiece() bool { return s.size < s.whole }
+
+// ends tells whether the task is the last of its segment, or all of it.
+func (s *segment) ends() bool { return s.from+s.size == s.whole }
 
 func (s *segment) kind() kind {
 	var modules int64
@@ -114,27 +125,39 @@ func (wk *worker) pack(ctx context.Context, s *segment) error {
 	if packed, s.reused = store.Get(cache.Segments, key, wk.p.free.get); s.reused {
 		return send(ctx, s.out, packed)
 	}
-	plain, err := wk.assemble(ctx, s)
+	made, err := wk.inMemory(ctx, s)
 	if err != nil {
 		return err
 	}
-	made, err := wk.compress(ctx, plain, s.kind())
-	if err != nil {
-		return fmt.Errorf("compressing: %w", err)
-	}
 	store.Put(cache.Segments, key, made)
-	wk.shrink(len(plain))
 	return send(ctx, s.out, made)
+}
+
+// inMemory packs a segment, or a piece of one, that fits into memory.
+func (wk *worker) inMemory(ctx context.Context, s *segment) ([]byte, error) {
+	plain, err := wk.assemble(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	made, err := wk.compress(ctx, s, plain)
+	if err != nil {
+		return nil, fmt.Errorf("compressing: %w", err)
+	}
+	wk.shrink(len(plain))
+	return made, nil
 }
 
 // compress makes the bytes of a segment that is in memory. The codec wants room
 // for the worst.
-func (wk *worker) compress(ctx context.Context, plain []byte, k kind) ([]byte, error) {
+func (wk *worker) compress(ctx context.Context, s *segment, plain []byte) ([]byte, error) {
 	room := expansion(len(plain))
-	if len(plain) <= maxSegment {
-		return wk.encoder.encode(ctx, wk.p.free.get(room), plain, k)
+	if s.isPiece() {
+		return wk.encoder.piece(wk.p.free.get(room), plain, s.from == 0, s.ends())
 	}
-	made, err := wk.encoder.encode(ctx, wk.packed[:0], plain, k)
+	if len(plain) <= maxSegment {
+		return wk.encoder.encode(ctx, wk.p.free.get(room), plain, s.kind())
+	}
+	made, err := wk.encoder.encode(ctx, wk.packed[:0], plain, s.kind())
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +167,9 @@ func (wk *worker) compress(ctx context.Context, plain []byte, k kind) ([]byte, e
 
 // assemble reads a segment that fits into memory.
 func (wk *worker) assemble(ctx context.Context, s *segment) ([]byte, error) {
+	if s.isPiece() {
+		return wk.assemblePiece(ctx, s)
+	}
 	b := []byte(wk.plain[:0])
 	for i := range s.items {
 		if err := ctx.Err(); err != nil {
@@ -159,7 +185,7 @@ func (wk *worker) assemble(ctx context.Context, s *segment) ([]byte, error) {
 		}
 		at := len(b)
 		b = b[:at+int(it.size)]
-		if err := it.inode.ReadFull(b[at:]); err != nil {
+		if err := it.inode.ReadRange(b[at:], 0); err != nil {
 			return nil, packError(ctx, it, err)
 		}
 		b = pad(b, it.size, wk.p.format.align())
@@ -168,6 +194,40 @@ func (wk *worker) assemble(ctx context.Context, s *segment) ([]byte, error) {
 		b = wk.p.format.appendTrailer(b)
 	}
 	return b, nil
+}
+
+// assemblePiece reads some of the bytes of one file's entry.
+func (wk *worker) assemblePiece(ctx context.Context, s *segment) ([]byte, error) {
+	it := &s.items[0]
+	head, err := wk.p.format.appendHead(nil, it)
+	if err != nil {
+		return nil, err
+	}
+	tail := pad(nil, it.size, wk.p.format.align())
+	if s.last {
+		tail = wk.p.format.appendTrailer(tail)
+	}
+	b := append([]byte(wk.plain[:0]), within(head, 0, s)...)
+	start := int64(len(head)) // of the content
+	for from, to := max(s.from-start, 0), min(s.from+s.size-start, it.size); from < to; {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		at, n := len(b), min(to-from, readAtOnce)
+		b = b[:at+int(n)]
+		if err := it.inode.ReadRange(b[at:], from); err != nil {
+			return nil, packError(ctx, it, err)
+		}
+		from += n
+	}
+	return append(b, within(tail, start+it.size, s)...), nil
+}
+
+// within is what the piece s has of bytes that are at the given place of its segment.
+func within(b []byte, at int64, s *segment) []byte {
+	from := min(max(s.from-at, 0), int64(len(b)))
+	to := min(max(s.from+s.size-at, 0), int64(len(b)))
+	return b[from:to]
 }
 
 // large is pack for the segment of one large file, a piece at a time.

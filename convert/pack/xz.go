@@ -22,7 +22,7 @@ func openXZ(ctx context.Context, level int) (codec, error) {
 	if err != nil {
 		return codec{}, err
 	}
-	return codec{"xz: " + t.Says, func() (encoder, error) { return xzEncoder{path: t.Path, level: level}, nil }}, nil
+	return codec{"xz: " + t.Says, false, func() (encoder, error) { return xzEncoder{path: t.Path, level: level}, nil }}, nil
 }
 
 // kernelCheck is the one of xz's checks that the kernel knows (Documentation/staging/xz.rst).

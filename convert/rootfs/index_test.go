@@ -274,9 +274,30 @@ func TestIndexTarSparse(t *testing.T) {
 					if err != nil || !bytes.Equal(got, body) {
 						t.Errorf("%s: %d bytes, %v, want %d", name, len(got), err, len(body))
 					}
+					checkRanges(t, tree, name, body)
 				}
 			}
 		})
+	}
+}
+
+// checkRanges reads a file's content in parts; a part past its end is an error.
+func checkRanges(t *testing.T, tree *rootfs.Tree, name string, body []byte) {
+	t.Helper()
+	for n, in := range tree.All() {
+		if n != name {
+			continue
+		}
+		for _, off := range []int{0, len(body) / 3, len(body) - 1, len(body)} {
+			part := make([]byte, (len(body)-max(off, 0)+1)/2)
+			if err := in.ReadRange(part, int64(off)); err != nil || !bytes.Equal(part, body[off:][:len(part)]) {
+				t.Errorf("%s: %d bytes from %d on: %v", name, len(part), off, err)
+			}
+		}
+		err := in.ReadRange(make([]byte, 10), int64(len(body)-4))
+		if want := fmt.Sprintf("content ends at byte %d of %d", len(body), len(body)); len(body) > 4 && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: past its end: error %v", name, err)
+		}
 	}
 }
 

@@ -41,8 +41,10 @@ type Inode struct {
 type content interface {
 	// open reads them from their start, each time anew.
 	open() io.Reader
-	// readFull fills p, which has the file's size.
-	readFull(p []byte) error
+	// readRange reads the bytes from off on, as [io.ReaderAt] does.
+	readRange(p []byte, off int64) (int, error)
+	// hasRanges tells whether readRange reads no more than p.
+	hasRanges() bool
 	// id names them: a layer and where they are in its plain tar.
 	id() (layer string, off int64, ok bool)
 }
@@ -66,14 +68,28 @@ func (in *Inode) Open() io.Reader {
 	return &exactReader{want: in.Size, left: in.Size, r: in.content.open()}
 }
 
-// ReadFull reads the whole content of a regular file into p, which has its
-// size. It costs less than Open where a file fits into memory.
-func (in *Inode) ReadFull(p []byte) error {
+// ReadRange fills p with the content of a regular file from off on. It costs less
+// than Open where that fits into memory.
+func (in *Inode) ReadRange(p []byte, off int64) error {
 	if in.content == nil {
 		return endsEarly(0, in.Size)
 	}
-	return in.content.readFull(p)
+	if off+int64(len(p)) > in.Size { // where another file may lie
+		return endsEarly(in.Size, in.Size)
+	}
+	n, err := in.content.readRange(p, off)
+	switch {
+	case n == len(p):
+		return nil
+	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return endsEarly(off+int64(n), in.Size)
+	}
+	return err
 }
+
+// HasRanges tells whether ReadRange reads what it is asked for alone, and not all
+// that comes before it too.
+func (in *Inode) HasRanges() bool { return in.content != nil && in.content.hasRanges() }
 
 // ContentID names the content of a regular file without reading it: the key of
 // a layer ([Layer]) and where in the layer's plain tar it is. Files with one ID
@@ -128,11 +144,12 @@ func (s section) id() (layer string, off int64, ok bool) {
 	return s.layer.Key, s.off, s.layer.Key != ""
 }
 
-func (s section) readFull(p []byte) error {
-	r, off, _ := s.readerAt()
-	n, err := r.ReadAt(p, off)
-	return readError(n, len(p), err)
+func (s section) readRange(p []byte, off int64) (int, error) {
+	r, start, _ := s.readerAt()
+	return r.ReadAt(p, start+off)
 }
+
+func (s section) hasRanges() bool { return true }
 
 // fileAt is a file of a layer, opened for each read.
 type fileAt struct {
@@ -160,25 +177,19 @@ func (s sparse) open() io.Reader {
 	return tr
 }
 
-func (s sparse) readFull(p []byte) error {
-	n, err := io.ReadFull(s.open(), p)
-	return readError(n, len(p), err)
+func (s sparse) readRange(p []byte, off int64) (int, error) {
+	r := s.open()
+	if _, err := io.CopyN(io.Discard, r, off); err != nil {
+		return 0, err
+	}
+	return io.ReadFull(r, p)
 }
+
+func (s sparse) hasRanges() bool { return false }
 
 // id: no other file of the layer starts at that place and skips as many.
 func (s sparse) id() (layer string, off int64, ok bool) {
 	return s.layer.Key, -(s.restart + int64(s.skip)) - 1, s.layer.Key != ""
-}
-
-// readError judges a read of n bytes that should have been want.
-func readError(n, want int, err error) error {
-	switch {
-	case n == want:
-		return nil
-	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return endsEarly(int64(n), int64(want))
-	}
-	return err
 }
 
 func endsEarly(at, want int64) error {

@@ -186,8 +186,8 @@ static size_t produce(void *state, ZSTD_Sequence *out, size_t room, const void *
 		anchor = ip += length;
 	taken:
 		if (ip >= limit) break;
-		put(table, start, position + 2);
-		put(table, start, position + 1);
+		for (uint32_t i = 1; i <= 3; i++) put(table, start, position + i); // where the match began
+		put(table, start, (uint32_t)(ip - start) - 4); // and where it ends
 		put(table, start, (uint32_t)(ip - start) - 2);
 		while (ip < limit && load32(ip) == load32(ip - offset2)) {
 			length = 4 + match_length(ip + 4, ip + 4 - offset2, end);

@@ -170,3 +170,50 @@ func FuzzFast(f *testing.F) {
 		}
 	})
 }
+
+// Pieces that encoders made apart are one frame.
+func TestEncodePiece(t *testing.T) {
+	t.Parallel()
+	text := []byte(strings.Repeat("All work and no play makes Jack a dull boy. ", 30_000))
+	plain := bytes.Join([][]byte{text, noise(700_000), text, make([]byte, 500_000), text[:9]}, nil)
+	for _, size := range []int{len(plain), len(plain) - 1, 400_000, 131_072, 50_001} {
+		var frame []byte
+		for at := 0; at < len(plain); at += size {
+			end := min(at+size, len(plain))
+			piece, err := newFast(t).EncodePiece([]byte("before"), plain[at:end], at == 0, end == len(plain))
+			if err != nil {
+				t.Fatal(err)
+			}
+			frame = append(frame, bytes.TrimPrefix(piece, []byte("before"))...)
+		}
+		other := encode(t, newFast(t), []byte("the next frame"))
+		if got := unpack(t, append(frame, other...)); string(got) != string(plain)+"the next frame" {
+			t.Errorf("pieces of %d bytes do not come back", size)
+		}
+		var h zstd.Header
+		if err := h.Decode(frame); err != nil || h.WindowSize > 2<<20 {
+			t.Errorf("pieces of %d bytes: header %+v, %v", size, h, err)
+		}
+	}
+}
+
+// An encoder is the same after a piece.
+func TestEncodeAfterPiece(t *testing.T) {
+	t.Parallel()
+	e, plain := newFast(t), noise(1000)
+	before := encode(t, e, plain)
+	if _, err := e.EncodePiece(nil, plain, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if after := encode(t, e, plain); !bytes.Equal(before, after) {
+		t.Error("a frame is another after a piece")
+	}
+	other, err := libzstd.New(libzstd.Level(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.EncodePiece(nil, plain, true, true); err == nil {
+		t.Error("an encoder whose blocks build on each other makes pieces")
+	}
+}
