@@ -1,7 +1,11 @@
 package pack
 
 import (
+	"cmp"
 	"hash/fnv"
+	"runtime"
+	"slices"
+	"sync"
 
 	"github.com/rootcast/rootcast/convert/rootfs"
 )
@@ -78,16 +82,28 @@ func list(t *rootfs.Tree, f format) ([]item, error) {
 		}
 		items = append(items, it)
 	}
-	var head []byte
-	for i := range items {
-		it := &items[i]
-		var err error
-		if head, err = f.appendHead(head[:0], it); err != nil {
-			return nil, err
-		}
-		it.length = int64(len(head)) + it.size + padding(it.size, f.align())
+	return items, measure(items, f)
+}
+
+// measure fills in the lengths of entries, on all cores.
+func measure(items []item, f format) error {
+	parts := slices.Collect(slices.Chunk(items, max(1, (len(items)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))))
+	errs := make([]error, len(parts))
+	var g sync.WaitGroup
+	for i, part := range parts {
+		g.Go(func() {
+			var head []byte
+			for j := range part {
+				it := &part[j]
+				if head, errs[i] = f.appendHead(head[:0], it); errs[i] != nil {
+					return
+				}
+				it.length = int64(len(head)) + it.size + padding(it.size, f.align())
+			}
+		})
 	}
-	return items, nil
+	g.Wait()
+	return cmp.Or(errs...) // the first in the order of the entries, whoever found one first
 }
 
 // cut divides the entries into segments. Where one would grow too large, it ends

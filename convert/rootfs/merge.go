@@ -36,7 +36,7 @@ func Merge(ctx context.Context, layers ...*Index) (*Tree, error) {
 			return nil, err
 		}
 	}
-	m.tree.countNames()
+	m.tree.list()
 	m.tree.Layers = m.uses(layers)
 	return m.tree, nil
 }
@@ -46,10 +46,15 @@ type merger struct {
 	layer int
 	name  string // of the layer
 	made  []made // regular files, by layer
+
+	// The directory that was asked for last, which the next entry mostly is in too;
+	// nil once anything was replaced or hidden.
+	lastName string
+	last     *node
 }
 
 func (m *merger) apply(ctx context.Context, layer *Index) error {
-	m.name = layer.Layer
+	m.name, m.last = layer.Layer, nil
 	var markers, files []Entry
 	for _, e := range layer.Entries {
 		if e.Kind == Whiteout || e.Kind == Opaque {
@@ -87,6 +92,7 @@ func (m *merger) entry(e Entry) error {
 		dir, err := m.dir(e.Path)
 		if err == nil {
 			dir.clear()
+			m.last = nil
 		}
 		return err
 	case Whiteout:
@@ -94,6 +100,7 @@ func (m *merger) entry(e Entry) error {
 		dir, err := m.dir(parent)
 		if err == nil {
 			dir.remove(base)
+			m.last = nil
 		}
 		return err
 	case Link:
@@ -127,6 +134,9 @@ func (m *merger) put(name string, in *Inode) error {
 		old.inode, old.layer = in, m.layer
 		return nil
 	}
+	if dir.children[base] != nil {
+		m.last = nil
+	}
 	if dir.set(base, &node{inode: in, layer: m.layer}).length > pathMax {
 		return errDeep
 	}
@@ -135,6 +145,15 @@ func (m *merger) put(name string, in *Inode) error {
 
 // dir returns the directory name of the tree so far, making what is missing.
 func (m *merger) dir(name string) (*node, error) {
+	if m.last != nil && m.lastName == name {
+		return m.last, nil
+	}
+	at, err := m.walk(name)
+	m.lastName, m.last = name, at
+	return at, err
+}
+
+func (m *merger) walk(name string) (*node, error) {
 	at := m.tree.root
 	at.layer = m.layer // each layer has a root
 	if name == "." {

@@ -26,7 +26,14 @@ type Tree struct {
 	// Layers are what each layer brought, the lowest first.
 	Layers []LayerUse
 
-	root *node
+	root  *node
+	files []file // all names, in the order of All
+}
+
+// file is a name of the tree with its whole path.
+type file struct {
+	path  string
+	inode *Inode
 }
 
 // node is a name of the tree.
@@ -36,6 +43,7 @@ type node struct {
 	order    []string // their names, sorted; nil: not known
 	layer    int      // which layer, counted from 1, put it there last
 	length   int      // of its real path in bytes, with a slash before each name
+	path     string   // once it was listed
 }
 
 func (n *node) set(name string, child *node) *node {
@@ -69,19 +77,13 @@ func (n *node) sorted() []string {
 // the names of a directory in the order of their bytes. The order depends on
 // the tree alone.
 func (t *Tree) All() iter.Seq2[string, *Inode] {
-	return func(yield func(string, *Inode) bool) { t.root.walk(".", yield) }
-}
-
-func (n *node) walk(name string, yield func(string, *Inode) bool) bool {
-	if !yield(name, n.inode) {
-		return false
-	}
-	for _, base := range n.sorted() {
-		if !n.children[base].walk(joinName(name, base), yield) {
-			return false
+	return func(yield func(string, *Inode) bool) {
+		for _, f := range t.files {
+			if !yield(f.path, f.inode) {
+				return
+			}
 		}
 	}
-	return true
 }
 
 // Put adds a file that no layer holds, such as the first program of a ramdisk,
@@ -97,7 +99,7 @@ func (t *Tree) Put(name string, in *Inode) error {
 	if err := t.put(clean, in); err != nil {
 		return fmt.Errorf("adding %q: %w", name, err)
 	}
-	t.countNames()
+	t.list()
 	return nil
 }
 
@@ -124,7 +126,7 @@ func (t *Tree) put(name string, in *Inode) error {
 // that stays are kept with it, whatever drop says of them.
 func (t *Tree) Prune(drop func(name string) bool) {
 	t.root.prune(".", drop)
-	t.countNames()
+	t.list()
 }
 
 // prune tells whether anything of n stays.
@@ -140,15 +142,31 @@ func (n *node) prune(name string, drop func(string) bool) bool {
 	return stays
 }
 
-// countNames counts the names of each file. The walk also sorts each directory,
-// so that later ones only read.
-func (t *Tree) countNames() {
-	for _, in := range t.All() {
-		in.names = 0
+// list makes the list of all names, and counts those of each file. It also sorts
+// each directory, so that others only read.
+func (t *Tree) list() {
+	t.files = t.root.list(".", make([]file, 0, len(t.files)+1))
+	for _, f := range t.files {
+		f.inode.names = 0
 	}
-	for _, in := range t.All() {
-		in.names++
+	for _, f := range t.files {
+		f.inode.names++
 	}
+}
+
+// list appends n, whose path is the given one, and all below it.
+func (n *node) list(path string, files []file) []file {
+	n.path = path
+	files = append(files, file{path, n.inode})
+	for _, base := range n.sorted() {
+		child := n.children[base]
+		below := child.path
+		if below == "" {
+			below = joinName(path, base)
+		}
+		files = child.list(below, files)
+	}
+	return files
 }
 
 // resolve finds a name as a process chrooted into the tree would: it follows
@@ -217,6 +235,7 @@ func (t *Tree) Below(name string) *Tree {
 	below := &Tree{Warnings: t.Warnings, Layers: t.Layers, root: &node{inode: &in}}
 	below.root.set(name, t.root.copy())
 	below.root.children[name].measure()
+	below.list()
 	return below
 }
 
