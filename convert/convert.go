@@ -1,12 +1,15 @@
 package convert
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,7 +131,8 @@ func Unchanged(ctx context.Context, img *image.Image, o Options) (*netboot.Manif
 func Merge(ctx context.Context, img *image.Image, store *cache.Store) (*rootfs.Tree, error) {
 	layers := make([]*rootfs.Index, len(img.Layers))
 	g, gctx := errgroup.WithContext(ctx)
-	for i := range img.Layers {
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, i := range largestFirst(img.Layers) { // so that none is left to one core at the end
 		g.Go(func() (err error) {
 			layers[i], err = index(gctx, &img.Layers[i], store)
 			return err
@@ -138,6 +142,16 @@ func Merge(ctx context.Context, img *image.Image, store *cache.Store) (*rootfs.T
 		return nil, err
 	}
 	return rootfs.Merge(ctx, layers...)
+}
+
+// largestFirst returns the places of the layers.
+func largestFirst(layers []image.Layer) []int {
+	order := make([]int, len(layers))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(layers[b].Size, layers[a].Size) })
+	return order
 }
 
 // index reads the headers of a layer, once for all times if there is a store.

@@ -62,7 +62,7 @@ func (s *segment) pieces() []*segment {
 
 // list returns every entry in the tree's order.
 func list(t *rootfs.Tree, f format) ([]item, error) {
-	var items []item
+	items := make([]item, 0, t.Len())
 	carriers := map[*rootfs.Inode]int{} // where the name with the content is, of files with several
 	for name, in := range t.All() {
 		it := item{name: name, inode: in, size: in.Size}

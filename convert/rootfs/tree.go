@@ -86,6 +86,9 @@ func (t *Tree) All() iter.Seq2[string, *Inode] {
 	}
 }
 
+// Len is how many names the tree has, the root among them.
+func (t *Tree) Len() int { return len(t.files) }
+
 // Put adds a file that no layer holds, such as the first program of a ramdisk,
 // with missing parents, or replaces what has that name.
 func (t *Tree) Put(name string, in *Inode) error {
