@@ -1,38 +1,38 @@
 package pack
 
-import (
-	"slices"
-	"sync"
-)
+import "sync"
 
-// pool keeps buffers for those who need one next.
+// pool keeps buffers of packed bytes for those who need one next. All have room
+// for a segment of maxSegment bytes, were it ever so incompressible, so that each
+// fits nearly everybody; a buffer takes the memory of what has been in it.
 type pool struct {
 	mu   sync.Mutex
 	free [][]byte
 }
 
-// step is the unit of sizes of buffers: with few different ones most fit.
-const step = 1 << 20
-
 // get returns an empty buffer with room for so many bytes: the last that came
-// back of those that have it, which the processor's cache may still hold.
+// back, which the processor's cache may still hold. One that is larger than those
+// of the pool comes from the heap, and goes there again.
 func (p *pool) get(size int) []byte {
+	if size > expansion(maxSegment) {
+		return make([]byte, 0, size)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, b := range slices.Backward(p.free) {
-		if cap(b) >= size {
-			p.free = slices.Delete(p.free, i, i+1)
-			return b[:0]
-		}
+	last := len(p.free) - 1
+	if last < 0 {
+		return make([]byte, 0, expansion(maxSegment))
 	}
-	if len(p.free) > 0 { // the one that comes takes the place of one that is too small
-		p.free = p.free[1:]
-	}
-	return make([]byte, 0, (size+step-1)/step*step)
+	b := p.free[last]
+	p.free = p.free[:last]
+	return b
 }
 
 func (p *pool) put(b []byte) {
+	if cap(b) != expansion(maxSegment) {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.free = append(p.free, b)
+	p.free = append(p.free, b[:0])
 }
