@@ -9,6 +9,7 @@
 // compressed or not), that "zstd -dc | cpio -i" reads, and whose segments can be
 // made, and unpacked, side by side. Where a segment ends depends on the names
 // and sizes around that place alone, and its bytes on its entries alone: the
-// number of workers changes nothing. Packed segments are kept in a cache, by keys
-// that are known without reading a file.
+// number of workers changes nothing. A large file is a segment by itself, which
+// zstd packs in pieces, side by side too, that are one frame. Packed segments are
+// kept in a cache, by keys that are known without reading a file.
 package pack

@@ -23,9 +23,10 @@ type encoder interface {
 	// stream compresses to w what is too large for memory, on so many threads,
 	// which change nothing in the result. Close ends the frame or member.
 	stream(ctx context.Context, w io.Writer, threads int) (io.WriteCloser, error)
-	// piece returns a piece of a frame: pieces, each packed by itself, are one frame
-	// behind each other. Only an encoder of a codec with pieces is asked for it.
-	piece(dst, plain []byte, first, last bool) ([]byte, error)
+	// piece returns a piece of a frame of whole bytes, which begins at from: pieces, each
+	// packed by itself, are one frame behind each other. Only an encoder of a codec with
+	// pieces is asked for it.
+	piece(dst, plain []byte, from, whole int64) ([]byte, error)
 	free() // gives back what the garbage collector does not know of
 }
 
@@ -34,7 +35,7 @@ type onHeap struct{}
 
 func (onHeap) free() {}
 
-func (onHeap) piece(_, _ []byte, _, _ bool) ([]byte, error) { return nil, errors.ErrUnsupported }
+func (onHeap) piece(_, _ []byte, _, _ int64) ([]byte, error) { return nil, errors.ErrUnsupported }
 
 // codec is a codec that is ready for use.
 type codec struct {
@@ -114,8 +115,8 @@ func (z *zstdEncoder) encode(_ context.Context, dst, plain []byte, k kind) ([]by
 	return z.encoders[k].Encode(dst, plain)
 }
 
-func (z *zstdEncoder) piece(dst, plain []byte, first, last bool) ([]byte, error) {
-	return z.encoders[anything].EncodePiece(dst, plain, first, last)
+func (z *zstdEncoder) piece(dst, plain []byte, from, whole int64) ([]byte, error) {
+	return z.encoders[anything].EncodePiece(dst, plain, from, whole)
 }
 
 func (z *zstdEncoder) free() {

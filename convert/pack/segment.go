@@ -19,7 +19,7 @@ const (
 	// written comes: with chunkSize it bounds the memory of one huge file.
 	queued = 8
 	// inMemory is the largest segment that is compressed as a whole. That of a
-	// file beyond maxSegment costs less so than in pieces.
+	// file beyond maxSegment costs less so than as a stream.
 	inMemory = 32 << 20
 	// maxThreads pack one large segment: each has a job of megabytes in memory.
 	maxThreads = 4
@@ -125,7 +125,7 @@ func (wk *worker) pack(ctx context.Context, s *segment) error {
 	if packed, s.reused = store.Get(cache.Segments, key, wk.p.free.get); s.reused {
 		return send(ctx, s.out, packed)
 	}
-	made, err := wk.inMemory(ctx, s)
+	made, err := wk.packWhole(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -133,8 +133,8 @@ func (wk *worker) pack(ctx context.Context, s *segment) error {
 	return send(ctx, s.out, made)
 }
 
-// inMemory packs a segment, or a piece of one, that fits into memory.
-func (wk *worker) inMemory(ctx context.Context, s *segment) ([]byte, error) {
+// packWhole packs a segment, or a piece of one, that fits into memory.
+func (wk *worker) packWhole(ctx context.Context, s *segment) ([]byte, error) {
 	plain, err := wk.assemble(ctx, s)
 	if err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func (wk *worker) inMemory(ctx context.Context, s *segment) ([]byte, error) {
 func (wk *worker) compress(ctx context.Context, s *segment, plain []byte) ([]byte, error) {
 	room := expansion(len(plain))
 	if s.isPiece() {
-		return wk.encoder.piece(wk.p.free.get(room), plain, s.from == 0, s.ends())
+		return wk.encoder.piece(wk.p.free.get(room), plain, s.from, s.whole)
 	}
 	if len(plain) <= maxSegment {
 		return wk.encoder.encode(ctx, wk.p.free.get(room), plain, s.kind())

@@ -1,4 +1,5 @@
-// Package libzstd compresses by libzstd with parameters that no Go binding sets.
+// Package libzstd compresses by libzstd with parameters that no Go binding sets,
+// and with a search for matches of its own (finder.c).
 //
 //	e, err := libzstd.New(libzstd.Level(3))
 //	defer e.Close()

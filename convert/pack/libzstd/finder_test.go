@@ -180,7 +180,7 @@ func TestEncodePiece(t *testing.T) {
 		var frame []byte
 		for at := 0; at < len(plain); at += size {
 			end := min(at+size, len(plain))
-			piece, err := newFast(t).EncodePiece([]byte("before"), plain[at:end], at == 0, end == len(plain))
+			piece, err := newFast(t).EncodePiece([]byte("before"), plain[at:end], int64(at), int64(len(plain)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -191,7 +191,7 @@ func TestEncodePiece(t *testing.T) {
 			t.Errorf("pieces of %d bytes do not come back", size)
 		}
 		var h zstd.Header
-		if err := h.Decode(frame); err != nil || h.WindowSize > 2<<20 {
+		if err := h.Decode(frame); err != nil || h.WindowSize > 2<<20 || h.FrameContentSize != uint64(len(plain)) {
 			t.Errorf("pieces of %d bytes: header %+v, %v", size, h, err)
 		}
 	}
@@ -202,7 +202,7 @@ func TestEncodeAfterPiece(t *testing.T) {
 	t.Parallel()
 	e, plain := newFast(t), noise(1000)
 	before := encode(t, e, plain)
-	if _, err := e.EncodePiece(nil, plain, false, false); err != nil {
+	if _, err := e.EncodePiece(nil, plain, 5, 5000); err != nil {
 		t.Fatal(err)
 	}
 	if after := encode(t, e, plain); !bytes.Equal(before, after) {
@@ -213,7 +213,7 @@ func TestEncodeAfterPiece(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if _, err := other.EncodePiece(nil, plain, true, true); err == nil {
+	if _, err := other.EncodePiece(nil, plain, 0, 1000); err == nil {
 		t.Error("an encoder whose blocks build on each other makes pieces")
 	}
 }

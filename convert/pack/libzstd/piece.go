@@ -15,15 +15,15 @@ func contentSize(say bool) Parameter {
 
 var errPiece = errors.New("a piece of a frame is not as libzstd writes it")
 
-// EncodePiece appends to dst a piece of a frame: the first has the frame's
-// header, and the last has the mark of the frame's end. Pieces are made apart, by
-// any number of encoders of [NewFast]; behind each other they are one frame. Its
-// first piece must not be smaller than the others, whose window it declares.
+// EncodePiece appends to dst a piece of a frame of whole bytes, which begins at
+// from. Pieces are made apart, by any number of encoders of [NewFast]; behind each
+// other they are one frame. Its first piece must not be smaller than the others,
+// whose window it declares.
 //
 // That is allowed because no piece builds on what was before it: no match leads
 // there, the first block has its own entropy tables, as that of every frame, and
 // the finder begins each block without the offsets before (RFC 8878, section 3.1.1).
-func (e *Encoder) EncodePiece(dst, plain []byte, first, last bool) ([]byte, error) {
+func (e *Encoder) EncodePiece(dst, plain []byte, from, whole int64) ([]byte, error) {
 	if e.finder == nil {
 		return nil, errors.New("only encoders of NewFast make pieces")
 	}
@@ -34,11 +34,14 @@ func (e *Encoder) EncodePiece(dst, plain []byte, first, last bool) ([]byte, erro
 	if err := errors.Join(err, e.set(contentSize(true))); err != nil {
 		return nil, err
 	}
-	frame, err := piece(made[len(dst):], first, last)
+	frame, err := piece(made[len(dst):], from == 0, from+int64(len(plain)) == whole)
 	if err != nil {
 		return nil, err
 	}
-	return made[:len(dst)+len(frame)], nil
+	if from == 0 {
+		frame = declare(frame, whole)
+	}
+	return append(made[:len(dst)], frame...), nil
 }
 
 // What a frame without dictionary, checksum and content size consists of (RFC
@@ -54,6 +57,17 @@ const (
 	blockUnknown = 3 << 1
 	sizeShift    = 3
 )
+
+// declare writes into the header of a frame how long its content is.
+func declare(frame []byte, size int64) []byte {
+	const sizeOf8Bytes = 3 << 6 // in the descriptor
+	blocks := len(frame) - headerSize
+	frame = append(frame, make([]byte, 8)...)
+	copy(frame[headerSize+8:], frame[headerSize:][:blocks])
+	frame[4] = sizeOf8Bytes
+	binary.LittleEndian.PutUint64(frame[headerSize:], uint64(size)) //nolint:gosec // a size is not negative
+	return frame
+}
 
 // piece makes a piece of a whole frame, in its place.
 func piece(frame []byte, first, last bool) ([]byte, error) {
