@@ -99,10 +99,11 @@ func (t *Tree) Put(name string, in *Inode) error {
 	if clean == "." && !in.IsDir() {
 		return errors.New("adding a root that is not a directory")
 	}
-	if err := t.put(clean, in); err != nil {
+	err = t.put(clean, in)
+	t.list() // after an error too: some of its parents may be there now
+	if err != nil {
 		return fmt.Errorf("adding %q: %w", name, err)
 	}
-	t.list()
 	return nil
 }
 
@@ -232,7 +233,7 @@ func (in *Inode) typeName() string {
 }
 
 // Below returns the tree as a directory of that name in a root of its own. Both
-// share their files.
+// share their files, whose names it counts: nobody else may use the tree meanwhile.
 func (t *Tree) Below(name string) *Tree {
 	in := *t.root.inode
 	below := &Tree{Warnings: t.Warnings, Layers: t.Layers, root: &node{inode: &in}}

@@ -45,7 +45,11 @@ struct finder {
 	uint32_t table[1 << TABLE_LOG];
 };
 
-finder *finder_new(void) { return malloc(sizeof(finder)); }
+finder *finder_new(void) {
+	finder *f = malloc(sizeof *f);
+	if (f) f->start = f->next = NULL;
+	return f;
+}
 
 void finder_free(finder *f) { free(f); }
 
@@ -205,7 +209,8 @@ last:
 }
 
 size_t finder_compress(finder *f, ZSTD_CCtx *c, void *dst, size_t room, const void *src, size_t size) {
-	f->next = NULL; // a frame knows nothing of the one before, wherever that lay
 	ZSTD_registerSequenceProducer(c, f, produce);
-	return ZSTD_compress2(c, dst, room, src, size);
+	size_t made = ZSTD_compress2(c, dst, room, src, size);
+	f->start = f->next = NULL; // a frame knows nothing of the one before, wherever that lay
+	return made;
 }

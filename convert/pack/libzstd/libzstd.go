@@ -223,8 +223,24 @@ func (s *Stream) Close() error {
 	for left := 1; left > 0 && s.err == nil; {
 		_, left, _ = s.step(nil, end)
 	}
+	if s.err != nil {
+		s.drain()
+	}
 	C.ZSTD_CCtx_reset(s.e.ctx, resetSession)
 	return errors.Join(s.err, s.e.set(workers(0)))
+}
+
+// drain lets libzstd end a frame that nobody wants. Else its threads would be at
+// work yet when the next stream, with more of them, has other contexts made for all
+// (ZSTDMT_resize in zstdmt_compress.c).
+func (s *Stream) drain() {
+	for left := 1; left > 0; {
+		r := C.compress_stream(s.e.ctx, unsafe.Pointer(unsafe.SliceData(s.buf)), C.size_t(len(s.buf)), nil, 0, end)
+		var err error
+		if left, err = check(r.result); err != nil {
+			return
+		}
+	}
 }
 
 // step gives libzstd some of p, and w what comes of it. What is left is 0 once
