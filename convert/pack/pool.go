@@ -6,18 +6,18 @@ import "sync"
 // that a buffer fits nearly everybody. It takes the memory of what has been in it.
 type pool struct {
 	mu   sync.Mutex
-	free [len(sizes)][][]byte
+	free [2][][]byte // by size
 }
 
-// sizes are those of the buffers: a chunk of a large segment, and a segment of
+// poolSizes are those of the buffers: a chunk of a large segment, and a segment of
 // maxSegment bytes, were it ever so incompressible.
-var sizes = [...]int{chunkSize, expansion(maxSegment)}
+func poolSizes() [2]int { return [2]int{chunkSize, expansion(maxSegment)} }
 
 // get returns an empty buffer with room for so many bytes: the last that came
 // back, which the processor's cache may still hold. One that is larger than those
 // of the pool comes from the heap, and goes there again.
 func (p *pool) get(size int) []byte {
-	for i, room := range sizes {
+	for i, room := range poolSizes() {
 		if size <= room {
 			return p.pop(i, room)
 		}
@@ -40,7 +40,7 @@ func (p *pool) pop(i, room int) []byte {
 func (p *pool) put(b []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, room := range sizes {
+	for i, room := range poolSizes() {
 		if cap(b) == room {
 			p.free[i] = append(p.free[i], b[:0])
 		}
