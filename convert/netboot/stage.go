@@ -73,7 +73,10 @@ func (s *Stage) Create(name string) (*Output, error) {
 	if err := f.Chmod(0o644); err != nil { // whatever the umask: boot servers are other users
 		return nil, errors.Join(err, f.Close())
 	}
-	out := newOutput(name, f)
+	out, err := newOutput(name, f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.outputs = append(s.outputs, out)

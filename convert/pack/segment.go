@@ -8,6 +8,7 @@ import (
 
 	"github.com/rootcast/rootcast/convert/cache"
 	"github.com/rootcast/rootcast/convert/ctxio"
+	"github.com/rootcast/rootcast/convert/pagebuf"
 )
 
 const (
@@ -68,27 +69,27 @@ func (s *segment) kind() kind {
 type worker struct {
 	p       *packer
 	encoder encoder
-	plain   buffer // for the segment before compression
-	packed  buffer // and after it, were it ever so incompressible
+	plain   pagebuf.Buffer // for the segment before compression
+	packed  pagebuf.Buffer // and after it, were it ever so incompressible
 }
 
 // expansion is more than any codec adds to what it cannot compress: a share and a few bytes.
 func expansion(n int) int { return n + n/64 + 64<<10 }
 
 func newWorker(p *packer) (*worker, error) {
-	plain, err := newBuffer(inMemory)
+	plain, err := pagebuf.New(inMemory)
 	if err != nil {
 		return nil, err
 	}
-	packed, err := newBuffer(expansion(inMemory))
+	packed, err := pagebuf.New(expansion(inMemory))
 	if err != nil {
-		plain.free()
+		plain.Free()
 		return nil, err
 	}
 	e, err := p.codec.encoder()
 	if err != nil {
-		plain.free()
-		packed.free()
+		plain.Free()
+		packed.Free()
 		return nil, err
 	}
 	return &worker{p: p, encoder: e, plain: plain, packed: packed}, nil
@@ -96,15 +97,15 @@ func newWorker(p *packer) (*worker, error) {
 
 func (wk *worker) free() {
 	wk.encoder.free()
-	wk.plain.free()
-	wk.packed.free()
+	wk.plain.Free()
+	wk.packed.Free()
 }
 
 // shrink gives back the memory of a segment that was larger than most.
 func (wk *worker) shrink(used int) {
 	if used > maxSegment {
-		wk.plain.release(maxSegment)
-		wk.packed.release(maxSegment)
+		wk.plain.Release(maxSegment)
+		wk.packed.Release(maxSegment)
 	}
 }
 
