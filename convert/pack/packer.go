@@ -49,6 +49,9 @@ func (p *packer) run(ctx context.Context, w io.Writer) (Info, error) {
 		return err
 	})
 	err := g.Wait()
+	if err == nil { // else a worker that was left to itself may hold a buffer yet
+		p.free.close()
+	}
 	return info, err
 }
 
