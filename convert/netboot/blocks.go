@@ -2,6 +2,7 @@ package netboot
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +19,11 @@ import (
 
 const (
 	blockSize = 2 << 20 // of what is written at a time: a huge page, which a disk takes as one piece
-	queued    = 4       // blocks that one file has in memory
 	alignment = 4096    // in memory and in the file, of what passes the page cache by: no disk wants more
+	// atOnce is how many blocks are on their way to the disk or back, so that it always has something to do.
+	atOnce = 2
+	// inMemory are those, the one that is being filled, and one that waits.
+	inMemory = atOnce + 2
 )
 
 // blockFile is what blocks are written to and read back from.
@@ -36,8 +40,9 @@ type blockFile interface {
 
 // block is some bytes of a file and where in it they lie.
 type block struct {
-	data []byte
-	off  int64
+	data    []byte
+	off     int64
+	written bool
 }
 
 // blocks writes a file and reads back what the disk has made of it, while more
@@ -46,12 +51,11 @@ type block struct {
 // to the disk, and what is read back comes from the disk itself.
 type blocks struct {
 	f       blockFile
-	size    int64  // bytes of the file that were handed on
-	current []byte // the block that is being filled
 	room    pagebuf.Buffer
+	size    int64       // bytes of the file that were handed on
+	current []byte      // the block that is being filled
 	free    chan []byte // room for blocks
-	toWrite chan block
-	toCheck chan block
+	next    chan block
 
 	g      *errgroup.Group
 	ctx    context.Context //nolint:containedctx // ends with the first error of those who write and check
@@ -64,24 +68,25 @@ type blocks struct {
 }
 
 func newBlocks(f blockFile) (*blocks, error) {
-	room, err := pagebuf.New((queued + 1) * blockSize)
+	room, err := pagebuf.New((inMemory + atOnce) * blockSize)
 	if err != nil {
 		return nil, err
 	}
-	b := &blocks{f: f, room: room, free: make(chan []byte, queued), toWrite: make(chan block, queued), toCheck: make(chan block, queued)}
-	for i := range queued {
+	b := &blocks{f: f, room: room, free: make(chan []byte, inMemory), next: make(chan block, inMemory)}
+	for i := range inMemory {
 		b.free <- b.roomAt(i)
 	}
 	b.direct.Store(f.direct(true) == nil)
 	parent, cancel := context.WithCancelCause(context.Background())
 	b.cancel = cancel
 	b.g, b.ctx = errgroup.WithContext(parent)
-	b.g.Go(b.writeAll)
-	b.g.Go(b.checkAll)
+	for i := range atOnce {
+		b.g.Go(func() error { return b.work(b.roomAt(inMemory + i)) })
+	}
 	return b, nil
 }
 
-// roomAt is that of one block; the last one's is for what is read back.
+// roomAt is that of one block.
 func (b *blocks) roomAt(i int) []byte { return b.room[i*blockSize:][:blockSize:blockSize] }
 
 // Write implements io.Writer. An error may be of what an earlier call was given.
@@ -95,7 +100,7 @@ func (b *blocks) Write(p []byte) (int, error) {
 		if len(b.current) < blockSize {
 			continue
 		}
-		if err := b.handOn(b.toWrite); err != nil {
+		if err := b.handOn(false); err != nil {
 			return len(p) - len(rest), err
 		}
 	}
@@ -116,7 +121,7 @@ func (b *blocks) readFrom(r io.Reader, seen func([]byte)) error {
 		}
 		b.current = b.current[:n]
 		seen(b.current)
-		if err := b.handOn(b.toCheck); err != nil || end {
+		if err := b.handOn(true); err != nil || end {
 			return err
 		}
 	}
@@ -139,60 +144,74 @@ func (b *blocks) begin() error {
 	}
 }
 
-// handOn gives the current block to those who write, or to those who check.
-func (b *blocks) handOn(to chan<- block) error {
-	next := block{b.current, b.size}
+// handOn gives the current block to those who write and check.
+func (b *blocks) handOn(written bool) error {
+	next := block{b.current, b.size, written}
 	b.size += int64(len(b.current))
 	b.current = nil
-	return b.send(to, next)
-}
-
-func (b *blocks) send(to chan<- block, next block) error {
 	select {
 	case <-b.ctx.Done():
 		return context.Cause(b.ctx)
-	case to <- next:
+	case b.next <- next:
 		return nil
 	}
 }
 
-// finish ends the file: all of it is on the disk then and was read back.
+// finish ends the file: all of it was read back then and is on the disk to stay.
 func (b *blocks) finish(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { b.cancel(ctx.Err()) })()
-	if len(b.current) > 0 {
-		_ = b.handOn(b.toWrite) // its error is that of those whom end waits for
+	defer b.drop()
+	if err := cmp.Or(b.wait(), ctx.Err()); err != nil {
+		return err
 	}
-	return errors.Join(b.end(), ctx.Err())
+	if len(b.current) > 0 {
+		if len(b.current)%alignment != 0 {
+			b.useCache() // while nobody else is at the file
+		}
+		if err := b.writeAndCheck(block{b.current, b.size, false}, b.roomAt(inMemory)); err != nil {
+			return err
+		}
+	}
+	return b.f.Sync()
 }
 
 var errDropped = errors.New("it is not wanted any more")
 
-// drop ends the writing of a file that nobody wants; after finish it does nothing.
+// drop ends the writing of a file that is finished, or that nobody wants.
 func (b *blocks) drop() {
 	b.cancel(errDropped)
-	_ = b.end()
+	_ = b.wait()
+	b.current = nil
+	b.room.Free()
+	b.room = nil
 }
 
-func (b *blocks) end() error {
+// wait ends the work on all blocks that were handed on, and tells what came of it the first time.
+func (b *blocks) wait() error {
 	if b.ended {
 		return nil
 	}
 	b.ended = true
-	close(b.toWrite)
-	err := b.g.Wait()
-	b.cancel(errDropped) // for who goes on to write
-	b.current = nil
-	b.room.Free()
-	return err
+	close(b.next)
+	return b.g.Wait()
 }
 
-// writeAll writes what it is handed, and then waits for the disk.
-func (b *blocks) writeAll() error {
-	defer close(b.toCheck)
-	for next := range b.toWrite {
-		if len(next.data)%alignment != 0 { // the end of the file
-			b.useCache()
+// work writes blocks and reads them back into room.
+func (b *blocks) work(room []byte) error {
+	for next := range b.next {
+		if b.ctx.Err() != nil {
+			return context.Cause(b.ctx)
 		}
+		if err := b.writeAndCheck(next, room); err != nil {
+			return err
+		}
+		b.free <- next.data
+	}
+	return nil
+}
+
+func (b *blocks) writeAndCheck(next block, room []byte) error {
+	if !next.written {
 		n, err := b.try(func() (int, error) { return b.f.WriteAt(next.data, next.off) })
 		if err != nil {
 			return err
@@ -200,36 +219,22 @@ func (b *blocks) writeAll() error {
 		if !b.direct.Load() {
 			b.f.start(next.off, n)
 		}
-		if err := b.send(b.toCheck, next); err != nil {
-			return err
-		}
 	}
-	if b.ctx.Err() != nil {
-		return context.Cause(b.ctx)
-	}
-	return b.f.Sync()
+	return b.check(next, room)
 }
 
-// checkAll reads back what was written.
-func (b *blocks) checkAll() error {
-	room := b.roomAt(queued)
-	for next := range b.toCheck {
-		if b.ctx.Err() != nil {
-			return context.Cause(b.ctx)
+func (b *blocks) check(next block, room []byte) error {
+	// Whoever passes the cache by asks for whole units, at the end of a file too.
+	whole := (len(next.data) + alignment - 1) / alignment * alignment
+	n, err := b.try(func() (int, error) { return b.f.ReadAt(room[:whole], next.off) })
+	if n < len(next.data) {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
 		}
-		// Whoever passes the cache by asks for whole units, at the end of a file too.
-		whole := (len(next.data) + alignment - 1) / alignment * alignment
-		n, err := b.try(func() (int, error) { return b.f.ReadAt(room[:whole], next.off) })
-		if n < len(next.data) {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return fmt.Errorf("reading it back: %w", err)
-		}
-		if !bytes.Equal(room[:len(next.data)], next.data) {
-			return fmt.Errorf("its bytes from %d on, read back, are not those that were written", next.off)
-		}
-		b.free <- next.data
+		return fmt.Errorf("reading it back: %w", err)
+	}
+	if !bytes.Equal(room[:len(next.data)], next.data) {
+		return fmt.Errorf("its bytes from %d on, read back, are not those that were written", next.off)
 	}
 	return nil
 }
@@ -251,7 +256,7 @@ func (b *blocks) try(op func() (int, error)) (int, error) {
 		b.useCache()
 		n, err = op()
 	}
-	spent := time.Duration(b.spent.Add(int64(time.Since(start))))
+	spent := time.Duration(b.spent.Add(int64(time.Since(start)))) / atOnce // each waits for the others too
 	moved := time.Duration(b.moved.Add(int64(n)))
 	if spent > hiccup+moved*time.Second/slowDisk {
 		b.useCache()
