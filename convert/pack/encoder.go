@@ -52,7 +52,7 @@ const (
 )
 
 // zstdRules changes with the parameters of newZstdEncoder and with libzstd's finder.
-const zstdRules = ", finder 1"
+const zstdRules = ", finder 2"
 
 // open finds what the codec needs.
 func (c Codec) open(ctx context.Context, o Options) (codec, error) {
@@ -81,8 +81,8 @@ type zstdEncoder struct {
 
 // newZstdEncoder: level 3 is the default, and by it most of the time of a conversion
 // is spent. Segments are compressed with a search for matches of our own, but for
-// kernel modules, which libzstd compresses by level 2 in a fifth less time for 1 %
-// more size. The stream of a file that cannot be read in pieces takes libzstd's
+// kernel modules, which libzstd compresses by level 2, with matches of 7 bytes or
+// more, in a quarter less time for 2 % more size. The stream of a file that cannot be read in pieces takes libzstd's
 // level 3, with tables that stay in a core's cache and no search for the best ends
 // of blocks: a fifth less time for 2 % more size.
 func newZstdEncoder(level int) (_ encoder, err error) {
@@ -105,7 +105,7 @@ func newZstdEncoder(level int) (_ encoder, err error) {
 	if z.encoders[anything], err = libzstd.NewFast(); err != nil {
 		return nil, err
 	}
-	if z.encoders[kernelModules], err = libzstd.New(libzstd.Level(2)); err != nil {
+	if z.encoders[kernelModules], err = libzstd.New(libzstd.Level(2), libzstd.WindowLog(22), libzstd.MinMatch(7)); err != nil {
 		return nil, err
 	}
 	return z, nil

@@ -30,10 +30,9 @@ extern void ZSTD_registerSequenceProducer(ZSTD_CCtx *, void *state, ZSTD_sequenc
 
 enum {
 	TABLE_LOG = 17,  // 512 KiB
-	TAG_BITS = 8,    // of an entry; the others are the low bits of a position
+	TAG_BITS = 9,    // of an entry; the others are the low bits of a position
 	HASHED = 6,      // bytes: the shortest match that is looked for, but for repeated offsets
 	SKIP_LOG = 8,    // after so many bytes without a match, as a power of two, steps get longer
-	LONG = 12,       // a match of so many bytes is taken without a look at the next position
 	MARGIN = 16,     // no match begins in so many last bytes of a block
 	FIRST_OFFSET = 1, // of a block, in place of the offsets before, ...
 	SECOND_OFFSET = 4, // ... which are not known: any that leads to bytes of the frame
@@ -170,13 +169,6 @@ static size_t produce(void *state, ZSTD_Sequence *out, size_t room, const void *
 			offset = distance(position, e);
 			if (same_tag(e, h) && offset - 1 < windowSize && offset <= position && load32(ip - offset) == (uint32_t)word) {
 				length = 4 + match_length(ip + 4, ip + 4 - offset, end);
-				if (length < LONG && same_tag(e1, h1)) { // the next position may have a longer one
-					uint32_t position1 = (uint32_t)(ip1 - start), offset_1 = distance(position1, e1);
-					if (offset_1 - 1 < windowSize && offset_1 <= position1) {
-						size_t length1 = match_length(ip1, ip1 - offset_1, end);
-						if (length1 > length) ip = ip1, length = length1, offset = offset_1;
-					}
-				}
 				break;
 			}
 			if (ip1 >= longer) step++, longer += 1 << SKIP_LOG;
@@ -190,7 +182,7 @@ static size_t produce(void *state, ZSTD_Sequence *out, size_t room, const void *
 		anchor = ip += length;
 	taken:
 		if (ip >= limit) break;
-		for (uint32_t i = 1; i <= 3; i++) put(table, start, position + i); // where the match began
+		put(table, start, position + 1); // where the match began
 		put(table, start, (uint32_t)(ip - start) - 4); // and where it ends
 		put(table, start, (uint32_t)(ip - start) - 2);
 		while (ip < limit && load32(ip) == load32(ip - offset2)) {
