@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 time=${1:-30s}
-grep -rl --include='*_test.go' '^func Fuzz' build cmd convert hack | xargs -n 1 dirname | sort -u | while read -r package; do
+grep -rl --include='*_test.go' '^func Fuzz' build cmd convert hack recipes | xargs -n 1 dirname | sort -u | while read -r package; do
   # go test takes one fuzz target at a time.
   sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$package"/*_test.go | while read -r target; do
     echo "$package $target"

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 
 const (
 	blockSize = 2 << 20 // of what is written at a time: a huge page, which a disk takes as one piece
-	alignment = 4096    // in memory and in the file, of what passes the page cache by: no disk wants more
+	alignment = 4096    // in memory and in the file, of what passes the page cache by: few disks want more
 	// atOnce is how many blocks are on their way to the disk or back, so that it always has something to do.
 	atOnce = 2
 	// inMemory are those, the one that is being filled, and one that waits.
@@ -48,7 +49,8 @@ type block struct {
 // blocks writes a file and reads back what the disk has made of it, while more
 // is on its way. Where file system and disk are up to it, nothing goes through
 // the page cache: to fill that takes a processor longer than all else on the way
-// to the disk, and what is read back comes from the disk itself.
+// to the disk, and what is read back comes from the disk itself. Only the last bytes
+// of a file, which are no whole unit, take the other way.
 type blocks struct {
 	f       blockFile
 	room    pagebuf.Buffer
@@ -61,7 +63,9 @@ type blocks struct {
 	ctx    context.Context //nolint:containedctx // ends with the first error of those who write and check
 	cancel context.CancelCauseFunc
 	ended  bool
+	err    error // what came of it, once ended
 
+	cached sync.Once // the way through the page cache is taken
 	direct atomic.Bool
 	spent  atomic.Int64 // nanoseconds of the disk ...
 	moved  atomic.Int64 // ... for so many bytes
@@ -164,15 +168,23 @@ func (b *blocks) finish(ctx context.Context) error {
 	if err := cmp.Or(b.wait(), ctx.Err()); err != nil {
 		return err
 	}
-	if len(b.current) > 0 {
-		if len(b.current)%alignment != 0 {
-			b.useCache() // while nobody else is at the file
-		}
-		if err := b.writeAndCheck(block{b.current, b.size, false}, b.roomAt(inMemory)); err != nil {
-			return err
-		}
+	units := len(b.current) / alignment * alignment
+	if err := b.last(b.current[:units], b.size); err != nil {
+		return err
+	}
+	b.useCache() // while nobody else is at the file
+	if err := b.last(b.current[units:], b.size+int64(units)); err != nil {
+		return err
 	}
 	return b.f.Sync()
+}
+
+// last is for what is left of the file when the others have ended.
+func (b *blocks) last(data []byte, off int64) error {
+	if len(data) == 0 {
+		return nil
+	}
+	return b.writeAndCheck(block{data, off, false}, b.roomAt(inMemory))
 }
 
 var errDropped = errors.New("it is not wanted any more")
@@ -181,19 +193,19 @@ var errDropped = errors.New("it is not wanted any more")
 func (b *blocks) drop() {
 	b.cancel(errDropped)
 	_ = b.wait()
-	b.current = nil
+	b.err = cmp.Or(b.err, errDropped)
 	b.room.Free()
-	b.room = nil
+	b.room, b.current, b.free, b.next = nil, nil, nil, nil
 }
 
-// wait ends the work on all blocks that were handed on, and tells what came of it the first time.
+// wait ends the work on all blocks that were handed on, and tells what came of it.
 func (b *blocks) wait() error {
-	if b.ended {
-		return nil
+	if !b.ended {
+		b.ended = true
+		close(b.next)
+		b.err = b.g.Wait()
 	}
-	b.ended = true
-	close(b.next)
-	return b.g.Wait()
+	return b.err
 }
 
 // work writes blocks and reads them back into room.
@@ -250,24 +262,25 @@ const (
 // try reads or writes, and has all that follows go through the page cache where
 // the disk is slow, or wants other units than ours.
 func (b *blocks) try(op func() (int, error)) (int, error) {
-	start := time.Now()
+	start, direct := time.Now(), b.direct.Load()
 	n, err := op()
-	if errors.Is(err, unix.EINVAL) && b.direct.Load() {
+	if errors.Is(err, unix.EINVAL) && direct {
 		b.useCache()
 		n, err = op()
 	}
 	spent := time.Duration(b.spent.Add(int64(time.Since(start)))) / atOnce // each waits for the others too
-	moved := time.Duration(b.moved.Add(int64(n)))
-	if spent > hiccup+moved*time.Second/slowDisk {
+	moved := float64(b.moved.Add(int64(n)))
+	if spent > hiccup+time.Duration(moved/slowDisk*float64(time.Second)) {
 		b.useCache()
 	}
 	return n, err
 }
 
 func (b *blocks) useCache() {
-	if b.direct.CompareAndSwap(true, false) {
-		_ = b.f.direct(false) // at worst the next write fails and tells
-	}
+	b.cached.Do(func() {
+		_ = b.f.direct(false) // at worst what follows fails and tells
+		b.direct.Store(false)
+	})
 }
 
 // osFile is a file of the operating system.

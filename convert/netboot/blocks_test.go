@@ -138,7 +138,8 @@ func blocksOf(t *testing.T, d *fakeDisk) *blocks {
 	return b
 }
 
-const several = 6*blockSize + 12345
+// several blocks, three units of a disk, and some bytes.
+const several = 6*blockSize + 3*alignment + 57
 
 // However the disk wants it, the bytes come to lie in the file.
 func TestBlocks(t *testing.T) {
@@ -152,7 +153,7 @@ func TestBlocks(t *testing.T) {
 		"one byte":             {&fakeDisk{unit: 4096}, 1, 1},
 		"whole blocks":         {&fakeDisk{unit: 4096}, 6 * blockSize, 0},
 		"whole units":          {&fakeDisk{unit: 4096}, blockSize + 8192, 0},
-		"not a unit at last":   {&fakeDisk{unit: 512}, several, 12345},
+		"not a unit at last":   {&fakeDisk{unit: 512}, several, 57},
 		"no way but the cache": {&fakeDisk{never: true}, several, several},
 		"larger units":         {&fakeDisk{unit: 2 * blockSize}, several, several},
 		"a slow disk":          {&fakeDisk{pause: 180 * time.Millisecond}, 16 * blockSize, 14 * blockSize},
@@ -160,7 +161,7 @@ func TestBlocks(t *testing.T) {
 		"a hiccup": {&fakeDisk{write: func(_ []byte, off int64) error {
 			time.Sleep(map[int64]time.Duration{blockSize: 200 * time.Millisecond}[off])
 			return nil
-		}}, several, 12345},
+		}}, several, 57},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -208,7 +209,7 @@ func TestBlocksOfBadDisks(t *testing.T) {
 		want string
 	}{
 		"the first byte":               {&fakeDisk{spoil: flip(0)}, "its bytes from 0 on, read back, are not those that were written"},
-		"the last byte":                {&fakeDisk{spoil: flip(several - 1)}, "its bytes from 12582912 on, read back, are not those"},
+		"the last byte":                {&fakeDisk{spoil: flip(several - 1)}, "its bytes from 12595200 on, read back, are not those"},
 		"between":                      {&fakeDisk{spoil: flip(3*blockSize + 99)}, "its bytes from 6291456 on, read back, are not those"},
 		"cut short":                    {&fakeDisk{spoil: func(data []byte) { clear(data[max(0, len(data)-9):]) }}, "read back, are not those"},
 		"no bytes to read":             {&fakeDisk{reader: func([]byte, int64) error { return io.EOF }}, "reading it back: unexpected EOF"},
@@ -227,6 +228,9 @@ func TestBlocksOfBadDisks(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("error %v, want one with %q", err, tt.want)
 				}
+				if again := b.finish(t.Context()); again == nil {
+					t.Error("it is good the second time")
+				}
 				if put != nil && !strings.Contains(put.Error(), tt.want) {
 					t.Errorf("a write fails with %v, want %q", put, tt.want)
 				}
@@ -235,6 +239,19 @@ func TestBlocksOfBadDisks(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// However much was written, a quick disk is quick.
+func TestBlocksOfLargeFiles(t *testing.T) {
+	t.Parallel()
+	b := blocksOf(t, &fakeDisk{})
+	defer b.drop()
+	for range 100 {
+		_, _ = b.try(func() (int, error) { return 1 << 40, nil })
+	}
+	if !b.direct.Load() {
+		t.Error("the page cache is used")
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/rootcast/rootcast/convert/netboot"
 )
 
-// sizes of writes: below, at and above what is hashed side by side, and a block that small ones join into.
-var sizes = []int{0, 1, 100, 64<<10 - 1, 64 << 10, 1, 3, 300 << 10, 70 << 10, 5, 1 << 20}
+// sizes of writes, which are 7 MiB and a little together: blocks on their way, units of a disk, and some bytes.
+var sizes = []int{0, 1, 100, 64<<10 - 1, 64 << 10, 1, 3, 300 << 10, 70 << 10, 5, 5 << 20, 1 << 20}
 
 // outputOf writes one file of a new version and returns it with where it lies.
 func outputOf(t *testing.T) (out *netboot.Output, path string, content []byte) {
@@ -65,6 +65,25 @@ func TestOutput(t *testing.T) {
 	}
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, content) {
 		t.Errorf("%d bytes on disk of %d, %v", len(got), len(content), err)
+	}
+}
+
+// Files end anywhere: with a block, with a unit of the disk, and with neither.
+func TestOutputOfAnySize(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 1, 4095, 4096, 4097, 2 << 20, 2<<20 + 4096, 6 << 20, 6<<20 + 8192 + 1} {
+		out := newOutput(t)
+		content := bytes.Repeat([]byte("0123456"), size/7+1)[:size]
+		if _, err := out.Write(content); err != nil {
+			t.Fatal(err)
+		}
+		file, err := out.Finish(t.Context())
+		if sum := sha256.Sum256(content); err != nil || file.Size != int64(size) || file.SHA256 != hex.EncodeToString(sum[:]) {
+			t.Errorf("%d bytes: got %+v, %v", size, file, err)
+		}
+		if _, err := out.Finish(t.Context()); err == nil {
+			t.Errorf("%d bytes: the file is finished twice", size)
+		}
 	}
 }
 

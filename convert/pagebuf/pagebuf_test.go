@@ -11,13 +11,22 @@ import (
 
 func TestBuffer(t *testing.T) {
 	t.Parallel()
+	const huge = 2 << 20
 	page := os.Getpagesize()
-	b, err := pagebuf.New(64 * page)
+	for _, size := range []int{64 * page, 64*page + 1, huge, huge + 1, 5*huge + 100} {
+		testBuffer(t, size, page)
+	}
+}
+
+// testBuffer: what lies behind a buffer is nobody's, so that each size is tried.
+func testBuffer(t *testing.T, size, page int) {
+	t.Helper()
+	b, err := pagebuf.New(size)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Free()
-	if at := uintptr(unsafe.Pointer(unsafe.SliceData(b))); len(b) != 64*page || at%uintptr(page) != 0 {
+	if at := uintptr(unsafe.Pointer(unsafe.SliceData(b))); len(b) != size || at%uintptr(page) != 0 {
 		t.Errorf("%d bytes at %x", len(b), at)
 	}
 	for i := range b {
@@ -27,14 +36,14 @@ func TestBuffer(t *testing.T) {
 		b[i] = 7
 	}
 	b.Release(16 * page)
-	if b[16*page-1] != 7 || b[16*page] != 0 || b[64*page-1] != 0 {
+	if b[16*page-1] != 7 || b[16*page] != 0 || b[size-1] != 0 {
 		t.Error("the wrong part was given back")
 	}
 }
 
 func TestNoBuffer(t *testing.T) {
 	t.Parallel()
-	if b, err := pagebuf.New(math.MaxInt64 / 2); err == nil {
+	if b, err := pagebuf.New(math.MaxInt / 2); err == nil {
 		b.Free()
 		t.Error("there is a buffer of more bytes than addresses")
 	}

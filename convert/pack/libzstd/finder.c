@@ -182,7 +182,7 @@ static size_t produce(void *state, ZSTD_Sequence *out, size_t room, const void *
 		anchor = ip += length;
 	taken:
 		if (ip >= limit) break;
-		put(table, start, position + 1); // where the match began
+		put(table, start, position + 1); // behind where the match was found
 		put(table, start, (uint32_t)(ip - start) - 4); // and where it ends
 		put(table, start, (uint32_t)(ip - start) - 2);
 		while (ip < limit && load32(ip) == load32(ip - offset2)) {
