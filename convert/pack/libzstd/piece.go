@@ -39,9 +39,9 @@ func (e *Encoder) EncodePiece(dst, plain []byte, from, whole int64) ([]byte, err
 		return nil, err
 	}
 	if from == 0 {
-		frame = declare(frame, whole)
+		return append(made[:len(dst)], declare(frame, whole)...), nil
 	}
-	return append(made[:len(dst)], frame...), nil
+	return made[:len(dst)+len(frame)], nil // where it lies already
 }
 
 // What a frame without dictionary, checksum and content size consists of (RFC
