@@ -136,13 +136,10 @@ func (b *blocks) begin() error {
 	if b.current != nil {
 		return nil
 	}
-	if b.ctx.Err() != nil { // also where there is a free one: its room may be gone
-		return context.Cause(b.ctx)
-	}
 	select {
 	case <-b.ctx.Done():
 		return context.Cause(b.ctx)
-	case room := <-b.free:
+	case room := <-b.free: // from drop on there is none
 		b.current = room[:0]
 		return nil
 	}

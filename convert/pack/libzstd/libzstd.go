@@ -119,7 +119,7 @@ func New(parameters ...Parameter) (*Encoder, error) {
 // package (finder.c): its frames are as small as libzstd's of that level, in half
 // to three quarters of the time, the less the more others use the processor's
 // caches. A search that takes the first match it sees makes up for it by looking
-// twice as far back. It makes whole frames alone, by Encode.
+// twice as far back. It makes whole frames, by Encode, and pieces of them, by EncodePiece.
 func NewFast() (*Encoder, error) {
 	// libzstd's tables are not used, and it codes no block in another way because of
 	// what the search was.
